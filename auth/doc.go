@@ -1,0 +1,2 @@
+// Package auth proves who is submitting.
+package auth

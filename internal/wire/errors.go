@@ -1,0 +1,32 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A LostError is a connection that ended, stalled or was cut while it was
+// needed. Err is the cause: the network's error, a [TimeLimitError], or the
+// error of the context that ended.
+type LostError struct{ Err error }
+
+func (e *LostError) Error() string { return "connection lost: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *LostError) Unwrap() error { return e.Err }
+
+// A TimeLimitError says that the server did not answer, or did not read, for
+// as long as the time limit of a step.
+type TimeLimitError struct{ Limit time.Duration }
+
+func (e *TimeLimitError) Error() string { return fmt.Sprintf("no answer within %v", e.Limit) }
+
+// Timeout makes e a timeout in the sense of [net.Error].
+func (e *TimeLimitError) Timeout() bool { return true }
+
+// Temporary belongs to [net.Error].
+func (e *TimeLimitError) Temporary() bool { return true }
+
+// ErrBroken is the error of using a connection after its first error.
+var ErrBroken = errors.New("connection is out of step")

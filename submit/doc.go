@@ -1,0 +1,2 @@
+// Package submit hands messages to a mail submission server.
+package submit

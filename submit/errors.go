@@ -1,0 +1,229 @@
+package submit
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// Answers to what a caller asks about an error, for [errors.Is].
+var (
+	ErrInvalid     = errors.New("invalid input")                             // nothing was sent; see [InvalidError]
+	ErrUnreachable = errors.New("server not reachable")                      // no session could be had; also ErrTemporary, unless the name does not exist
+	ErrInsecure    = errors.New("connection could not be secured")           // tell someone
+	ErrCredentials = errors.New("credentials not accepted")                  // ask for the password, or for one
+	ErrRejected    = errors.New("message rejected")                          // for good: do not send it there again
+	ErrTemporary   = errors.New("temporary failure")                         // try again later
+	ErrTooLarge    = errors.New("message too large for the server")          // also ErrRejected
+	ErrUncertain   = errors.New("message may or may not have been accepted") // and nothing else; do not send again unasked
+	ErrProtocol    = errors.New("server does not follow the protocol")       // or is no submission server at all
+	ErrClosed      = errors.New("closed")                                    // the session or pool, by its owner
+)
+
+// Error is what goes wrong while talking to a server. [errors.Is] tells what it
+// means, by the sentinel errors of this package; [errors.As] reaches the causes:
+// *[smtp.SMTPError] where the server replied, *[tls.CertificateVerificationError],
+// *[net.OpError], *[PortError]; a context that ended is found by [errors.Is].
+type Error struct {
+	Endpoint  Endpoint
+	Phase     Phase
+	Recipient string   // for PhaseRecipient
+	Reply     *Reply   // nil if the server said nothing
+	Refused   []*Error // for PhaseRecipient: every refused recipient, if several were
+	Err       error    // cause
+}
+
+// Error returns one line without secrets: where, when, why.
+func (e *Error) Error() string {
+	var b strings.Builder
+	if e.Endpoint != (Endpoint{}) {
+		b.WriteString(e.Endpoint.String())
+		b.WriteString(": ")
+	}
+	b.WriteString(e.Phase.String())
+	if e.Recipient != "" {
+		fmt.Fprintf(&b, " <%s>", e.Recipient)
+	}
+	b.WriteString(": ")
+	switch {
+	case e.Reply != nil:
+		b.WriteString(e.Reply.String())
+		if n := len(e.Refused) - 1; n > 0 {
+			fmt.Fprintf(&b, " (and %d more refused)", n)
+		}
+	case e.Err != nil:
+		b.WriteString(e.Err.Error())
+	default:
+		b.WriteString("failed")
+	}
+	return b.String()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Is reports whether e means target, one of the sentinel errors of this package.
+func (e *Error) Is(target error) bool {
+	if errors.Is(e.Err, ErrUncertain) {
+		return target == ErrUncertain // in doubt, nothing else is certain
+	}
+	switch target {
+	case ErrTemporary:
+		return e.temporary()
+	case ErrRejected:
+		return e.rejected()
+	case ErrUnreachable:
+		return e.unreachable()
+	case ErrCredentials:
+		return e.credentials()
+	case ErrTooLarge:
+		return e.tooLarge()
+	}
+	return false // ErrInsecure, ErrProtocol and ErrClosed are in the chain of causes
+}
+
+func (e *Error) temporary() bool {
+	switch {
+	case e.Reply != nil:
+		// RFC 5321, section 4.5.3.1.10: a 552 to RCPT means "too many
+		// recipients" and is to be treated as if it were a 452.
+		return e.Reply.Code/100 == 4 || e.Phase == PhaseRecipient && e.Reply.Code == 552
+	case e.Phase == PhaseResolve:
+		return !isNoSuchHost(e.Err)
+	default:
+		return e.unreachable() || isLost(e.Err)
+	}
+}
+
+func (e *Error) rejected() bool {
+	if errors.Is(e.Err, errors.ErrUnsupported) {
+		return true // what the message needs, this server cannot do
+	}
+	return e.Reply != nil && e.Reply.Code/100 == 5 && !e.temporary() && !e.credentials()
+}
+
+func (e *Error) unreachable() bool {
+	switch {
+	case e.Reply != nil || isContext(e.Err) || errors.Is(e.Err, ErrInvalid):
+		return false
+	case e.Phase == PhaseResolve || e.Phase == PhaseConnect:
+		return true
+	default:
+		return e.Phase < PhaseAuth && isLost(e.Err)
+	}
+}
+
+func (e *Error) credentials() bool {
+	if e.Reply == nil {
+		return false // what auth itself says is in the chain of causes
+	}
+	switch e.Reply.Code {
+	case 530, 535: // RFC 4954, section 6; servers say so to MAIL and RCPT as well
+		return true
+	}
+	return e.Phase == PhaseAuth && e.Reply.Code/100 == 5
+}
+
+func (e *Error) tooLarge() bool {
+	if e.Reply == nil || e.Reply.Code/100 != 5 || e.Phase == PhaseRecipient {
+		return false
+	}
+	switch e.Reply.Enhanced {
+	case [3]int{5, 3, 4}, [3]int{5, 2, 3}: // RFC 3463: message too big for system; length exceeds limit
+		return true
+	case [3]int{}:
+		return e.Reply.Code == 552 // RFC 1870, section 6
+	}
+	return false
+}
+
+func isLost(err error) bool {
+	var lost *wire.LostError
+	return errors.As(err, &lost)
+}
+
+// An InvalidError is bad input, found before anything was sent. It matches
+// [ErrInvalid].
+type InvalidError struct {
+	Field  string // what is invalid, such as "Message.To[2]"
+	Value  string // as given
+	Reason string
+	Err    error // cause, or nil: what reading Message.Body returned
+}
+
+// Error returns one line: the field, its value, what is wrong with it.
+func (e *InvalidError) Error() string {
+	var b strings.Builder
+	b.WriteString("invalid ")
+	b.WriteString(e.Field)
+	if e.Value != "" {
+		value := e.Value
+		if len(value) > 100 {
+			value = value[:100] + "…"
+		}
+		fmt.Fprintf(&b, " %q", value)
+	}
+	b.WriteString(": ")
+	b.WriteString(e.Reason)
+	if e.Err != nil {
+		b.WriteString(": ")
+		b.WriteString(e.Err.Error())
+	}
+	return b.String()
+}
+
+// Is makes e match [ErrInvalid].
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// Unwrap returns the cause, if there is one.
+func (e *InvalidError) Unwrap() error { return e.Err }
+
+// A Phase is a step of a session.
+type Phase int
+
+// The phases, in their order over implicit TLS. With STARTTLS the handshake
+// comes between PhaseStartTLS and PhaseHelloAgain.
+const (
+	PhaseResolve    Phase = iota + 1 // the host's name is looked up
+	PhaseConnect                     // TCP
+	PhaseHandshake                   // TLS
+	PhaseGreeting                    // the server speaks first
+	PhaseHello                       // EHLO
+	PhaseStartTLS                    // STARTTLS
+	PhaseHelloAgain                  // EHLO over TLS, after STARTTLS
+	PhaseAuth                        // AUTH
+	PhaseSender                      // MAIL
+	PhaseRecipient                   // RCPT
+	PhaseData                        // DATA
+	PhaseBody                        // the message
+	PhaseVerdict                     // the reply to its end
+)
+
+var phaseNames = [...]string{
+	PhaseResolve:    "resolve",
+	PhaseConnect:    "connect",
+	PhaseHandshake:  "handshake",
+	PhaseGreeting:   "greeting",
+	PhaseHello:      "hello",
+	PhaseStartTLS:   "starttls",
+	PhaseHelloAgain: "hello again",
+	PhaseAuth:       "auth",
+	PhaseSender:     "sender",
+	PhaseRecipient:  "recipient",
+	PhaseData:       "data",
+	PhaseBody:       "body",
+	PhaseVerdict:    "verdict",
+}
+
+// String returns the name of p in lower case.
+func (p Phase) String() string {
+	if p <= 0 || int(p) >= len(phaseNames) {
+		return "before connecting"
+	}
+	return phaseNames[p]
+}
+
+// MarshalText returns the name of p, for JSON.
+func (p Phase) MarshalText() ([]byte, error) { return []byte(p.String()), nil }

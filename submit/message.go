@@ -1,0 +1,36 @@
+package submit
+
+import (
+	"io"
+
+	"github.com/emersion/go-smtp"
+)
+
+// A Message is an envelope and what is in it.
+type Message struct {
+	From string   // the bare address, without a display name; "" is the null reverse-path, <>
+	To   []string // bare addresses, at least one
+
+	// Body is the whole message: its header, an empty line, its body. Lines may
+	// end in CRLF or LF; what is neither is made CRLF (RFC 5321, section 2.3.8),
+	// and nothing else is changed. It is read once, from where it stands; if it
+	// is an [io.Seeker] it can be read again, should a connection turn out to be
+	// dead before the message was taken. Read should not block for long: a
+	// context that ends cuts the connection at once, but cannot interrupt Read.
+	Body io.Reader
+
+	// Partial accepts delivery to some recipients when others are refused; the
+	// receipt names those. By default a message goes to everyone in To or to
+	// no one.
+	Partial bool
+
+	// Options are parameters of the MAIL command. What is zero in them, or all
+	// of them if nil, is set to what the message needs: 8BITMIME, SMTPUTF8,
+	// SIZE. What the server does not offer is an error, never left out.
+	Options *smtp.MailOptions
+
+	// RcptOptions are parameters of RCPT by recipient, spelled as in To: DSN
+	// and the like. DeliverBy and MTPriority are parameters of MAIL (RFC 2852,
+	// RFC 6710), so recipients that set them must agree.
+	RcptOptions map[string]*smtp.RcptOptions
+}

@@ -1,0 +1,28 @@
+package submit
+
+import (
+	"bytes"
+	"context"
+)
+
+// A Submitter hands over messages. It must be safe for concurrent use.
+//
+// Submit returns either a Receipt or an error, never both. A Receipt means that
+// the server has taken responsibility for the message (RFC 5321, section
+// 4.2.5). An error means that it has not, unless it is [ErrUncertain].
+type Submitter interface {
+	Submit(ctx context.Context, m Message) (*Receipt, error)
+}
+
+// SubmitterFunc lets a function be a [Submitter].
+type SubmitterFunc func(ctx context.Context, m Message) (*Receipt, error)
+
+// Submit calls f.
+func (f SubmitterFunc) Submit(ctx context.Context, m Message) (*Receipt, error) { return f(ctx, m) }
+
+// Send submits data, a complete message with its header, from one address to
+// others. Data is sent as it is: neither From, To and Date fields are added, nor
+// is a Bcc field removed (RFC 5321, section 7.2, asks that of whoever composes).
+func Send(ctx context.Context, s Submitter, from string, to []string, data []byte) (*Receipt, error) {
+	return s.Submit(ctx, Message{From: from, To: to, Body: bytes.NewReader(data)})
+}
