@@ -3,6 +3,8 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"time"
 )
 
@@ -11,7 +13,16 @@ import (
 // error of the context that ended.
 type LostError struct{ Err error }
 
-func (e *LostError) Error() string { return "connection lost: " + e.Err.Error() }
+func (e *LostError) Error() string {
+	switch e.Err.(type) {
+	case *net.OpError:
+		return "connection lost: " + e.Err.Error()
+	}
+	if e.Err == io.EOF {
+		return "server closed the connection"
+	}
+	return e.Err.Error()
+}
 
 // Unwrap returns the cause.
 func (e *LostError) Unwrap() error { return e.Err }

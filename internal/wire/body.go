@@ -1,0 +1,183 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// recordSize is what one TLS record holds, RFC 8446, section 5.1.
+const recordSize = 16 << 10
+
+// A BodyError says that the message could not be read, or not be sent as it is.
+// The connection has been cut before the end of the message.
+type BodyError struct{ Err error }
+
+func (e *BodyError) Error() string { return "message cut off: " + e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *BodyError) Unwrap() error { return e.Err }
+
+// ErrEightBit says that a message has an octet above 127, which the server has
+// not said it can take.
+var ErrEightBit = errors.New("octet above 127, and the server does not offer 8BITMIME")
+
+// WriteBody sends a message after the 354 to DATA: line ends made CRLF, dots
+// doubled, and the final dot, which is written here and nowhere else, and only
+// after all of src was read. It does not wait for the verdict.
+//
+// Ended tells whether the end of the message was handed to the network: if so,
+// and no verdict is read, the outcome is uncertain. If not, the connection has
+// been cut and the server discards what it has.
+func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (ended bool, err error) {
+	if err := c.ready(); err != nil {
+		return false, err
+	}
+	enc := encoder{lineStart: true, sevenBit: sevenBit}
+	if c.in == nil {
+		// At worst every octet is a line end alone, and comes out as two.
+		c.in, c.body = make([]byte, recordSize), make([]byte, 0, 3*recordSize)
+	}
+	out := c.body[:0]
+	for idle := 0; ; {
+		n, rerr := src.Read(c.in)
+		if out, err = enc.append(out, c.in[:n]); err != nil {
+			return false, c.fail(&BodyError{err})
+		}
+		if out, err = c.writeRecords(out, limit); err != nil {
+			return false, err
+		}
+		switch {
+		case rerr == io.EOF:
+			return c.writeEnd(enc.finish(out), limit)
+		case rerr != nil:
+			return false, c.fail(&BodyError{rerr})
+		case n > 0:
+			idle = 0
+		default:
+			if idle++; idle == 100 {
+				return false, c.fail(&BodyError{io.ErrNoProgress})
+			}
+		}
+	}
+}
+
+// writeRecords writes full records and returns the rest.
+func (c *Conn) writeRecords(out []byte, limit time.Duration) ([]byte, error) {
+	rest := out
+	for len(rest) > recordSize {
+		if err := c.write(rest[:recordSize], limit); err != nil {
+			return nil, c.stopped(err, limit)
+		}
+		rest = rest[recordSize:]
+	}
+	return append(out[:0], rest...), nil
+}
+
+// writeEnd writes the rest of a message with its end. The end is in the last
+// write, and so in the last TLS record: a server that got less than all of that
+// record has not got the end.
+func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error) {
+	if out, err = c.writeRecords(out, limit); err != nil {
+		return false, err
+	}
+	if err := c.ready(); err != nil {
+		return false, err // whatever it said, it is not the verdict
+	}
+	c.raw.whole = false
+	if err := c.write(out, limit); err != nil {
+		ended = c.raw.whole || c.raw.blind
+		return ended, c.stopped(err, limit)
+	}
+	return true, nil
+}
+
+// stopped is for a server that no longer reads: it may have said why.
+func (c *Conn) stopped(err error, limit time.Duration) error {
+	if r, ok := c.lastReply(); ok {
+		return c.fail(&LostError{&UnaskedError{r}})
+	}
+	return c.network(err, limit)
+}
+
+// An encoder makes a message fit for DATA, RFC 5321, sections 2.3.8 and 4.5.2.
+// Its state lives across the pieces that a message comes in.
+type encoder struct {
+	lineStart bool // nothing of the current line was written yet
+	cr        bool // a CR was read whose LF, if there is one, is in the next piece
+	sevenBit  bool // refuse octets above 127
+}
+
+// append encodes a piece of the message. A CR or LF alone becomes CRLF, so that
+// no server further on can see an end of data where there is none.
+func (e *encoder) append(dst, src []byte) ([]byte, error) {
+	if e.sevenBit {
+		if i := indexEightBit(src); i >= 0 {
+			return dst, fmt.Errorf("%w (%#x)", ErrEightBit, src[i])
+		}
+	}
+	if e.cr && len(src) > 0 {
+		e.cr, e.lineStart = false, true
+		dst = append(dst, "\r\n"...)
+		if src[0] == '\n' {
+			src = src[1:]
+		}
+	}
+	for len(src) > 0 {
+		if e.lineStart && src[0] == '.' {
+			dst = append(dst, '.')
+		}
+		e.lineStart = false
+		end := bytes.IndexByte(src, '\n')
+		line := src
+		if end >= 0 {
+			line = src[:end]
+		}
+		cr := bytes.IndexByte(line, '\r')
+		switch {
+		case cr >= 0 && cr == end-1: // CRLF, as it should be
+			dst = append(dst, src[:end+1]...)
+			src, e.lineStart = src[end+1:], true
+		case cr >= 0 && cr == len(src)-1: // the piece ends within what may be a CRLF
+			dst = append(dst, src[:cr]...)
+			src, e.cr = nil, true
+		case cr >= 0:
+			dst = append(append(dst, src[:cr]...), "\r\n"...)
+			src, e.lineStart = src[cr+1:], true
+		case end >= 0:
+			dst = append(append(dst, src[:end]...), "\r\n"...)
+			src, e.lineStart = src[end+1:], true
+		default:
+			dst = append(dst, src...)
+			src = nil
+		}
+	}
+	return dst, nil
+}
+
+// finish ends the last line, if it is not, and the message.
+func (e *encoder) finish(dst []byte) []byte {
+	if e.cr || !e.lineStart {
+		dst = append(dst, "\r\n"...)
+	}
+	return append(dst, ".\r\n"...)
+}
+
+// indexEightBit returns where the first octet above 127 is, or -1.
+func indexEightBit(b []byte) int {
+	i := 0
+	for ; i+8 <= len(b); i += 8 {
+		if binary.LittleEndian.Uint64(b[i:])&0x8080808080808080 != 0 {
+			break
+		}
+	}
+	for ; i < len(b); i++ {
+		if b[i] >= 0x80 {
+			return i
+		}
+	}
+	return -1
+}

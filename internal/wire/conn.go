@@ -1,0 +1,235 @@
+package wire
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+)
+
+// A Conn is an SMTP connection seen from the client. It serves one call at a
+// time, but for [Conn.Cut].
+type Conn struct {
+	raw    *meter        // the network; under TLS, once that is spoken
+	nc     net.Conn      // what is spoken over: raw, or TLS over it
+	br     *bufio.Reader // of nc
+	out    []byte        // commands queued for the next flight
+	queued int           // how many
+	err    error         // why the connection is broken, or nil
+
+	in, body []byte // buffers of WriteBody, kept for the next message
+
+	ctx    context.Context // of the call that is being served, or nil
+	parked chan struct{}   // closed when the watch over an idle connection ended
+	heard  error           // what ended it; nil if the server spoke
+	waking atomic.Bool     // Unpark is ending it
+}
+
+// NewConn speaks SMTP over nc.
+func NewConn(nc net.Conn) *Conn {
+	raw := &meter{Conn: nc}
+	return &Conn{raw: raw, nc: raw, br: bufio.NewReaderSize(raw, MaxLine)}
+}
+
+// NewTLSConn speaks SMTP over a TLS connection of the caller's making. Where a
+// write to it fails, it cannot be known what reached the network.
+func NewTLSConn(t *tls.Conn) *Conn {
+	return &Conn{raw: &meter{Conn: t.NetConn(), blind: true}, nc: t, br: bufio.NewReaderSize(t, MaxLine)}
+}
+
+// A meter watches what is handed to the network.
+type meter struct {
+	net.Conn
+	blind bool // writes do not come this way
+	whole bool // the last write since it was reset was taken whole
+}
+
+func (m *meter) Write(b []byte) (int, error) {
+	n, err := m.Conn.Write(b)
+	m.whole = n == len(b)
+	return n, err
+}
+
+// Guard cuts the connection when ctx ends, until release is called; errors of
+// the calls in between are then those of ctx. When release returns, nothing
+// that Guard started is running.
+func (c *Conn) Guard(ctx context.Context) (release func()) {
+	c.ctx = ctx
+	if ctx.Done() == nil {
+		return func() { c.ctx = nil }
+	}
+	cut := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		c.Cut()
+		close(cut)
+	})
+	return func() {
+		if !stop() {
+			<-cut
+			c.fail(&LostError{ContextError(ctx)})
+		}
+		c.ctx = nil
+	}
+}
+
+// ContextError returns the error of a context that ended, with its cause if
+// that says more.
+func ContextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// Cut ends the connection at once and without a word. It may be called at any
+// time. TLS is not closed first: that can block, and a server must discard what
+// was not ended anyway (RFC 5321, section 4.1.1.10).
+func (c *Conn) Cut() { c.raw.Close() }
+
+// Broken returns why nothing more can be said on this connection, or nil.
+func (c *Conn) Broken() error { return c.err }
+
+// fail breaks and cuts the connection. The first error is the one that counts.
+func (c *Conn) fail(err error) error {
+	if c.err == nil {
+		c.err = err
+		c.Cut()
+	}
+	return err
+}
+
+// network breaks the connection with an error of the network, told apart by
+// what caused it: the context, the time limit, or the peer.
+func (c *Conn) network(err error, limit time.Duration) error {
+	var ne net.Error
+	switch {
+	case c.ctx != nil && c.ctx.Err() != nil:
+		err = ContextError(c.ctx)
+	case errors.As(err, &ne) && ne.Timeout() && limit > 0:
+		err = &TimeLimitError{limit}
+	}
+	return c.fail(&LostError{err})
+}
+
+// deadline is when a step that begins now must end; none if limit is negative.
+func deadline(limit time.Duration) time.Time {
+	if limit < 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(limit)
+}
+
+func (c *Conn) write(b []byte, limit time.Duration) error {
+	c.nc.SetWriteDeadline(deadline(limit))
+	if _, err := c.nc.Write(b); err != nil {
+		return err
+	}
+	return nil
+}
+
+// ReadReply reads the next reply, within limit. A 421 ends the connection.
+func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
+	if c.err != nil {
+		return Reply{}, c.err
+	}
+	r, err := c.readReply(limit)
+	if err == nil && r.Code == 421 {
+		c.fail(&LostError{io.EOF})
+	}
+	return r, err
+}
+
+func (c *Conn) readReply(limit time.Duration) (Reply, error) {
+	c.nc.SetReadDeadline(deadline(limit))
+	r, err := readReply(c.br)
+	var broken *ProtocolError
+	switch {
+	case err == nil:
+		return r, nil
+	case errors.As(err, &broken):
+		return Reply{}, c.fail(err)
+	default:
+		return Reply{}, c.network(err, limit)
+	}
+}
+
+// First waits for the server to speak first and returns the beginning of what
+// it says, at least one octet, without taking it from the next reply.
+func (c *Conn) First(limit time.Duration) ([]byte, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	c.nc.SetReadDeadline(deadline(limit))
+	if _, err := c.br.Peek(1); err != nil {
+		return nil, c.network(err, limit)
+	}
+	first, _ := c.br.Peek(min(16, c.br.Buffered()))
+	return first, nil
+}
+
+// ErrInjected says that something in cleartext followed the reply to STARTTLS.
+var ErrInjected = errors.New("cleartext after the reply to STARTTLS")
+
+// Secure starts TLS. Nothing that was said in cleartext is left over: if there
+// is anything, it has been put there to be taken for a reply over TLS.
+func (c *Conn) Secure(config *tls.Config, limit time.Duration) (*tls.ConnectionState, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if c.br.Buffered() > 0 {
+		return nil, c.fail(ErrInjected)
+	}
+	t := tls.Client(c.raw, config)
+	c.raw.SetDeadline(deadline(limit))
+	if err := t.Handshake(); err != nil {
+		return nil, c.handshake(err, limit)
+	}
+	c.raw.SetDeadline(time.Time{})
+	c.nc, c.br = t, bufio.NewReaderSize(t, MaxLine)
+	state := t.ConnectionState()
+	return &state, nil
+}
+
+// handshake breaks the connection with err, which is the network's unless TLS
+// has something to say.
+func (c *Conn) handshake(err error, limit time.Duration) error {
+	var (
+		ne    net.Error
+		op    *net.OpError
+		alert = errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
+	)
+	switch {
+	case c.ctx != nil && c.ctx.Err() != nil, isClosing(err), errors.As(err, &ne) && !alert:
+		return c.network(err, limit)
+	}
+	return c.fail(err)
+}
+
+// isClosing reports errors by which a peer that hangs up is known.
+func isClosing(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
+}
+
+// Quit says goodbye without waiting for an answer (success was decided long
+// before), and closes the connection. A broken connection is only closed.
+func (c *Conn) Quit() {
+	if c.err == nil && c.write([]byte("QUIT\r\n"), time.Second) == nil {
+		if t, ok := c.nc.(*tls.Conn); ok {
+			t.CloseWrite() // close_notify: RFC 8314, section 3.4
+		}
+	}
+	c.fail(ErrBroken)
+}
+
+// RemoteAddr returns the address of the server.
+func (c *Conn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
+
+// LocalAddr returns our own address.
+func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }

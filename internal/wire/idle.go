@@ -1,0 +1,43 @@
+package wire
+
+import (
+	"errors"
+	"net"
+	"time"
+)
+
+// Park watches an idle connection: should the server speak unasked or hang up,
+// the connection is cut and lost is called, from a goroutine that waits in a
+// read until then. Lost must not call Unpark or Quit.
+func (c *Conn) Park(lost func()) {
+	c.waking.Store(false)
+	c.nc.SetReadDeadline(time.Time{})
+	parked := make(chan struct{})
+	c.parked = parked
+	go func() { // Unpark waits for it
+		defer close(parked)
+		_, c.heard = c.br.Peek(1)
+		if !c.waking.Load() {
+			c.Cut()
+			lost()
+		}
+	}()
+}
+
+// Unpark ends the watch and reports whether the connection is still good. It
+// costs no round trip.
+func (c *Conn) Unpark() bool {
+	if c.parked == nil {
+		return c.err == nil
+	}
+	c.waking.Store(true)
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	<-c.parked
+	c.parked = nil
+	var ne net.Error
+	if !errors.As(c.heard, &ne) || !ne.Timeout() {
+		c.fail(unasked(c))
+	}
+	c.nc.SetReadDeadline(time.Time{})
+	return c.err == nil
+}
