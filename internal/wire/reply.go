@@ -36,21 +36,22 @@ func (r Reply) Message() string {
 		}
 		lines[i] = line
 	}
-	return clean(strings.Join(lines, "\n"))
+	return Printable(strings.Join(lines, "\n"))
 }
 
 // String returns r on one line, with control characters and what is not UTF-8
 // made visible, so that a server cannot write into a log what it likes.
 func (r Reply) String() string {
-	text := clean(strings.Join(r.Lines, " / "))
+	text := Printable(strings.Join(r.Lines, " / "))
 	if text == "" {
 		return strconv.Itoa(r.Code)
 	}
 	return strconv.Itoa(r.Code) + " " + text
 }
 
-// clean replaces what could act on a terminal or forge a log line.
-func clean(s string) string {
+// Printable returns s with what could act on a terminal or forge a log line
+// made visible.
+func Printable(s string) string {
 	ok := func(r rune) bool { return r == '\n' || strconv.IsPrint(r) && r != utf8.RuneError }
 	for _, r := range s {
 		if !ok(r) {
