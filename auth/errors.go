@@ -1,0 +1,47 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrInsecure means that credentials were asked for without TLS that is fit to
+// carry them: RFC 4954, section 14, and RFC 4616, section 5, ask for TLS, and
+// RFC 9325, section 3.1.1, for version 1.2 at least.
+var ErrInsecure = errors.New("credentials are sent over TLS alone")
+
+// ErrUnsendable means that the mechanism has no way to send this username or
+// this password: nothing was sent, and no server was asked. The text says what
+// is wrong with which of them, and shows neither.
+var ErrUnsendable = errors.New("credentials cannot be sent")
+
+// A MechanismError says that no mechanism which the server offers is one that
+// the credentials allow. It matches [ErrNoMechanism].
+type MechanismError struct {
+	Offered []string // by the server, in its order
+	Allowed []string // by the credentials, strongest first
+}
+
+// Error returns one line with both lists, since either may be the one to change.
+func (e *MechanismError) Error() string {
+	return fmt.Sprintf("%v: server offers %s, credentials allow %s",
+		ErrNoMechanism, list(e.Offered), list(e.Allowed))
+}
+
+// Unwrap returns [ErrNoMechanism].
+func (e *MechanismError) Unwrap() error { return ErrNoMechanism }
+
+// list names mechanisms. A server may have written anything, and must not write
+// into a log what it likes: control characters become escapes.
+func list(mechanisms []string) string {
+	if len(mechanisms) == 0 {
+		return "nothing"
+	}
+	names := make([]string, len(mechanisms))
+	for i, m := range mechanisms {
+		names[i] = strings.Trim(strconv.QuoteToASCII(m), `"`)
+	}
+	return strings.Join(names, ", ")
+}
