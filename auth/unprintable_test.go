@@ -1,0 +1,282 @@
+package auth_test
+
+import (
+	"bytes"
+	"context"
+	"encoding"
+	"encoding/base64"
+	"encoding/gob"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mailport/mailport/auth"
+)
+
+const (
+	username = "tim@example.com"
+	password = `tanstaaf"47\11€` // with what %q and JSON escape
+	response = "\x00" + username + "\x00" + password
+)
+
+// disguises are the forms in which a secret gets into a log unnoticed.
+func disguises() []string {
+	var forms []string
+	for _, secret := range []string{password, response} {
+		forms = append(forms,
+			secret,
+			strings.Trim(fmt.Sprintf("%q", secret), `"`),
+			strings.Trim(fmt.Sprintf("%+q", secret), `"`),
+			base64.StdEncoding.EncodeToString([]byte(secret)),
+			base64.RawURLEncoding.EncodeToString([]byte(secret)),
+			hex.EncodeToString([]byte(secret)),
+			fmt.Sprintf("%X", secret),
+			fmt.Sprintf("% x", secret),
+			fmt.Sprintf("% #x", secret),
+			strings.Trim(fmt.Sprintf("%d", []byte(secret)), "[]"),
+			strings.ReplaceAll(fmt.Sprintf("% #x", secret), " ", ", "), // %#v of octets
+		)
+	}
+	return append(forms, "tanstaaf", hex.EncodeToString([]byte("tanstaaf")), "TANSTAAF")
+}
+
+var forms = disguises()
+
+// givenAway returns the disguise of the secret that is in text, if there is one.
+func givenAway(text string) string {
+	for _, form := range forms {
+		if strings.Contains(text, form) {
+			return form
+		}
+	}
+	return ""
+}
+
+type holder struct {
+	Seen   any
+	unseen any
+	auth.Credentials
+}
+
+type embedder struct {
+	*holder
+	hidden holder
+	list   []any
+	byName map[string]any
+	Public map[string]any
+	ask    func(context.Context, auth.Server) (auth.Mechanism, error)
+}
+
+// around returns v and what people put it into.
+func around(v any) map[string]any {
+	c, _ := v.(auth.Credentials)
+	h := holder{Seen: v, unseen: v, Credentials: c}
+	e := embedder{holder: &h, hidden: h, list: []any{v}, byName: map[string]any{"v": v}, Public: map[string]any{"v": v}}
+	if c != nil {
+		e.ask = c.Exchange
+	}
+	return map[string]any{
+		"itself": v, "pointer": &v, "slice": []any{v}, "array": [1]any{v}, "key": map[any]int{v: 1},
+		"struct": h, "pointer to struct": &h, "deep": e, "pointer to deep": &e,
+	}
+}
+
+// secretive returns everything here that knows a password, in every state.
+func secretive(t *testing.T) map[string]any {
+	c := auth.Password(username, password)
+	values := map[string]any{
+		"Password":   c,
+		"Only":       auth.Only(c, "PLAIN"),
+		"Only twice": auth.Only(auth.Only(c, "PLAIN"), "PLAIN"),
+		"Only other": auth.Only(&asked{err: errors.New(password)}, "PLAIN"), // that take no such care
+	}
+	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+		for challenges := range 4 {
+			m, err := c.Exchange(t.Context(), offering(mechanism))
+			require.NoError(t, err)
+			values[fmt.Sprintf("%s before %d", mechanism, challenges)] = m
+			m, err = auth.Only(c, mechanism).Exchange(t.Context(), offering(mechanism))
+			require.NoError(t, err)
+			_, _, err = m.Start()
+			require.NoError(t, err)
+			for range challenges {
+				if _, err := m.Next([]byte(password)); err != nil { // a server that echoes
+					values[fmt.Sprintf("%s error %d", mechanism, challenges)] = err
+				}
+			}
+			values[fmt.Sprintf("%s after %d", mechanism, challenges)] = m
+		}
+	}
+	return values
+}
+
+// printed returns v in all the ways there are to print it.
+func printed(v any) map[string]string {
+	all := map[string]string{"Sprint": fmt.Sprint(v), "Sprintln": fmt.Sprintln("x", v), "Errorf": fmt.Errorf("at %v", v).Error()}
+	for _, verb := range "vTtbcdoOqxXUeEfFgGspw" {
+		for _, flags := range []string{"", "+", "#", "-", " ", "0", " #", "+#", "40.30", "1.2"} {
+			format := "%" + flags + string(verb)
+			all[format] = fmt.Sprintf(format, v)
+		}
+	}
+
+	var text bytes.Buffer
+	taken := func(name string) { all[name] = text.String(); text.Reset() }
+	log.New(&text, "", 0).Print(v)
+	taken("log")
+	everything := &slog.HandlerOptions{Level: slog.LevelDebug}
+	for name, h := range map[string]slog.Handler{
+		"slog text": slog.NewTextHandler(&text, everything),
+		"slog JSON": slog.NewJSONHandler(&text, everything),
+	} {
+		logger := slog.New(h)
+		logger.With("with", v).WithGroup("group").Info("m", "v", v, slog.Group("g", "v", v), "list", []any{v})
+		taken(name)
+	}
+
+	// An error is as good as nothing here, but is printed as well.
+	b, err := json.Marshal(v)
+	all["json"] = fmt.Sprint(string(b), err)
+	b, err = xml.Marshal(v)
+	all["xml"] = fmt.Sprint(string(b), err)
+	err = gob.NewEncoder(&text).Encode(v)
+	taken("gob")
+	all["gob error"] = fmt.Sprint(err)
+
+	var failed failure
+	assert.Equal(&failed, v, "something else") // goes through values by itself
+	assert.Equal(&failed, struct{ a, B any }{v, v}, struct{ a, B any }{})
+	all["testify"] = string(failed)
+	return all
+}
+
+type failure string
+
+func (f *failure) Errorf(format string, args ...any) { *f += failure(fmt.Sprintf(format, args...)) }
+
+func TestSecretsCannotBePrinted(t *testing.T) {
+	for name, value := range secretive(t) {
+		for where, v := range around(value) {
+			for how, text := range printed(v) {
+				if form := givenAway(text); form != "" {
+					t.Errorf("%s in %s by %s shows %q: %s", name, where, how, form, text)
+				}
+			}
+		}
+	}
+}
+
+// The test above can fail: it finds a secret in a value that does not mind.
+func TestDisguisesAreSeenThrough(t *testing.T) {
+	type careless struct{ Password, Response string }
+	type carelessOctets struct{ Response []byte }
+	found := make(map[string]bool)
+	for _, v := range []any{careless{password, response}, carelessOctets{[]byte(response)}} {
+		for how, text := range printed(v) {
+			found[how] = found[how] || givenAway(text) != ""
+		}
+	}
+	for _, how := range []string{
+		"Sprint", "Errorf", "%v", "%+v", "%#v", "%s", "%q", "%+q", "%x", "% x", "%X", "% #x", "%d",
+		"log", "slog text", "slog JSON", "json", "xml", "gob", "testify",
+	} {
+		assert.True(t, found[how], "not seen through: %s", how)
+	}
+}
+
+func TestShown(t *testing.T) {
+	c := auth.Password(username, password)
+	plain, _, _ := start(t, c, "PLAIN")
+	login, _, _ := start(t, c, "LOGIN")
+	for _, test := range []struct {
+		value any
+		want  string
+	}{
+		{c, `auth.Password("tim@example.com", ***)`},
+		{auth.Only(c, "PLAIN", "login"), `auth.Only(auth.Password("tim@example.com", ***), "PLAIN", "login")`},
+		{auth.Only(&asked{err: errors.New(password)}, "PLAIN"), `auth.Only(*auth_test.asked, "PLAIN")`},
+		{plain, `PLAIN as "tim@example.com"`},
+		{login, `LOGIN as "tim@example.com"`},
+		{auth.Password("t\nim", password), `auth.Password("t\nim", ***)`},
+		{auth.Password("token", "token"), `auth.Password(***, ***)`},
+		{auth.Password("me:token", "token"), `auth.Password(***, ***)`},
+		{auth.Password("tim", ""), `auth.Password("tim", ***)`},
+	} {
+		for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+			assert.Equal(t, test.want, fmt.Sprintf(format, test.value))
+		}
+		b, err := json.Marshal(map[string]any{"v": test.value})
+		require.NoError(t, err)
+		want, err := json.Marshal(map[string]string{"v": test.want})
+		require.NoError(t, err)
+		assert.Equal(t, string(want), string(b))
+		require.Implements(t, (*encoding.TextMarshaler)(nil), test.value)
+		require.Implements(t, (*json.Marshaler)(nil), test.value)
+		require.Implements(t, (*slog.LogValuer)(nil), test.value)
+		assert.Equal(t, test.want, test.value.(slog.LogValuer).LogValue().String())
+	}
+}
+
+// A service that has one token for both would show it by its other name.
+func TestUsernameThatIsThePassword(t *testing.T) {
+	c := auth.Password(password, password)
+	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+		m, _, _ := start(t, c, mechanism)
+		for _, value := range []any{c, auth.Only(c, mechanism), m} {
+			for where, v := range around(value) {
+				for how, text := range printed(v) {
+					assert.Empty(t, givenAway(text), "in %s by %s", where, how)
+				}
+			}
+		}
+	}
+}
+
+func TestErrorsDoNotShowWhatIsUnsendable(t *testing.T) {
+	for _, flaw := range []string{"\x00", "\xff", "\n"} {
+		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+			for _, c := range []auth.Credentials{
+				auth.Password(username, password+flaw),
+				auth.Password(password+flaw, password),
+			} {
+				_, err := c.Exchange(t.Context(), offering(mechanism))
+				for how, text := range printed(err) {
+					assert.Empty(t, givenAway(text), how)
+				}
+			}
+		}
+	}
+}
+
+const dying = "MAILPORT_TEST_PANIC" // names what this very test program is to panic with
+
+func TestPanic(t *testing.T) {
+	values := secretive(t)
+	if name := os.Getenv(dying); name != "" {
+		for _, v := range around(values[name]) {
+			defer panic(v) // each after the other: the last words list them all
+		}
+		panic(fmt.Sprintf("%+v", around(values[name])))
+	}
+
+	for _, name := range []string{"Password", "Only", "PLAIN after 0", "LOGIN after 2"} {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPanic$") //nolint:gosec // ourselves
+		child.Env = append(os.Environ(), dying+"="+name, "GOTRACEBACK=all")
+		last, err := child.CombinedOutput()
+		require.Error(t, err)
+		require.Contains(t, string(last), "panic: ")
+		assert.Contains(t, string(last), username, "it was printed")
+		assert.Empty(t, givenAway(string(last)), name)
+	}
+}
