@@ -99,14 +99,29 @@ func Parameter(keyword, value string) (string, error) {
 }
 
 // Xtext encodes s as RFC 3461, section 4, says: what is not a printable ASCII
-// character, and "+" and "=", become "+" and two hexadecimal digits.
+// character, and "+" and "=", become "+" and two hexadecimal digits. So do, as
+// that section allows, the characters that mean something around a path.
 func Xtext(s string) string {
 	var b strings.Builder
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '+' || c == '=' {
+		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`+="<>\`, c) >= 0 {
 			fmt.Fprintf(&b, "+%02X", c)
 		} else {
 			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// Unitext encodes s as utf-8-addr-xtext of RFC 6533, section 3, which is ASCII
+// and so can be sent to any server.
+func Unitext(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`+="<>\`, r) {
+			fmt.Fprintf(&b, `\x{%02X}`, r)
+		} else {
+			b.WriteRune(r)
 		}
 	}
 	return b.String()
