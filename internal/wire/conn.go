@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -107,11 +108,11 @@ func (c *Conn) fail(err error) error {
 // network breaks the connection with an error of the network, told apart by
 // what caused it: the context, the time limit, or the peer.
 func (c *Conn) network(err error, limit time.Duration) error {
-	var ne net.Error
 	switch {
 	case c.ctx != nil && c.ctx.Err() != nil:
 		err = ContextError(c.ctx)
-	case errors.As(err, &ne) && ne.Timeout() && limit > 0:
+	case limit >= 0 && errors.Is(err, os.ErrDeadlineExceeded):
+		// The system has timeouts of its own (ETIMEDOUT), which are not ours.
 		err = &TimeLimitError{limit}
 	}
 	return c.fail(&LostError{err})

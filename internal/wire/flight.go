@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"io"
 	"time"
@@ -83,24 +84,19 @@ func (c *Conn) sendOne(limit time.Duration) (reply Reply, err error) {
 // that nobody asked for. To go on would be to take them for replies.
 func (c *Conn) ready() error {
 	if c.err == nil && c.br.Buffered() > 0 {
-		c.fail(unasked(c))
+		c.fail(c.unasked())
 	}
 	return c.err
 }
 
-// unasked describes what a server said, or did, unasked.
-func unasked(c *Conn) error {
-	buffered, _ := c.br.Peek(c.br.Buffered())
-	if !bytes.ContainsRune(buffered, '\n') {
-		if len(buffered) > 0 {
-			return malformed("unasked: %s", excerpt(buffered))
-		}
-		return &LostError{io.EOF}
-	}
-	r, err := readReply(c.br)
+// unasked describes what a server said unasked, as far as it is here: the rest of
+// a reply may never come.
+func (c *Conn) unasked() error {
+	said, _ := c.br.Peek(c.br.Buffered())
+	r, err := readReply(bufio.NewReaderSize(bytes.NewReader(said), MaxLine))
 	switch {
 	case err != nil:
-		return malformed("unasked: %s", excerpt(buffered))
+		return malformed("unasked: %s", excerpt(said))
 	case r.Class() == 4:
 		return &LostError{&UnaskedError{r}} // going away: RFC 5321, section 3.8
 	default:

@@ -2,7 +2,7 @@ package wire
 
 import (
 	"errors"
-	"net"
+	"os"
 	"time"
 )
 
@@ -34,9 +34,13 @@ func (c *Conn) Unpark() bool {
 	c.nc.SetReadDeadline(time.Unix(1, 0))
 	<-c.parked
 	c.parked = nil
-	var ne net.Error
-	if !errors.As(c.heard, &ne) || !ne.Timeout() {
-		c.fail(unasked(c))
+	switch {
+	case c.heard == nil:
+		c.fail(c.unasked())
+	case !errors.Is(c.heard, os.ErrDeadlineExceeded):
+		// Not a timeout of any kind: a peer that no longer answers the kernel's
+		// keep-alive is one as well.
+		c.fail(&LostError{c.heard})
 	}
 	c.nc.SetReadDeadline(time.Time{})
 	return c.err == nil
