@@ -48,6 +48,7 @@ type meter struct {
 	net.Conn
 	blind bool // writes do not come this way
 	whole bool // the last write since it was reset was taken whole
+	cut   atomic.Bool
 }
 
 func (m *meter) Write(b []byte) (int, error) {
@@ -91,10 +92,26 @@ func ContextError(ctx context.Context) error {
 // Cut ends the connection at once and without a word. It may be called at any
 // time. TLS is not closed first: that can block, and a server must discard what
 // was not ended anyway (RFC 5321, section 4.1.1.10).
-func (c *Conn) Cut() { c.raw.Close() }
+func (c *Conn) Cut() {
+	c.raw.cut.Store(true)
+	c.raw.Close()
+}
+
+// Abandon breaks the connection and cuts it: replies are out of step, or the
+// server waits for what it must not get.
+func (c *Conn) Abandon() { c.fail(ErrBroken) }
 
 // Broken returns why nothing more can be said on this connection, or nil.
-func (c *Conn) Broken() error { return c.err }
+func (c *Conn) Broken() error {
+	switch {
+	case c.err != nil:
+	case c.ctx != nil && c.ctx.Err() != nil:
+		c.fail(&LostError{ContextError(c.ctx)})
+	case c.raw.cut.Load():
+		return &LostError{net.ErrClosed} // not kept: Unpark may know more
+	}
+	return c.err
+}
 
 // fail breaks and cuts the connection. The first error is the one that counts.
 func (c *Conn) fail(err error) error {
@@ -219,10 +236,17 @@ func isClosing(err error) bool {
 }
 
 // Quit says goodbye without waiting for an answer (success was decided long
-// before), and closes the connection. A broken connection is only closed.
+// before), and closes the connection. One that is broken, or where the server
+// has spoken unasked, is only closed. If the connection is parked, the watch ends
+// first.
 func (c *Conn) Quit() {
-	if c.err == nil && c.write([]byte("QUIT\r\n"), time.Second) == nil {
-		if t, ok := c.nc.(*tls.Conn); ok {
+	if c.parked != nil {
+		c.Unpark()
+	}
+	if c.ready() == nil {
+		late := time.AfterFunc(time.Second, c.Cut) // closing TLS may wait for five
+		defer late.Stop()
+		if t, ok := c.nc.(*tls.Conn); c.write([]byte("QUIT\r\n"), time.Second) == nil && ok {
 			t.CloseWrite() // close_notify: RFC 8314, section 3.4
 		}
 	}

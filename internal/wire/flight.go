@@ -80,13 +80,17 @@ func (c *Conn) sendOne(limit time.Duration) (reply Reply, err error) {
 	return Reply{}, err
 }
 
-// ready reports what forbids to send: an earlier error, or words of the server
-// that nobody asked for. To go on would be to take them for replies.
+// ready reports what forbids to send: an earlier error, the end of the call, or
+// words of the server that nobody asked for. To go on would be to take them for
+// replies.
 func (c *Conn) ready() error {
-	if c.err == nil && c.br.Buffered() > 0 {
-		c.fail(c.unasked())
+	if err := c.Broken(); err != nil {
+		return err
 	}
-	return c.err
+	if c.br.Buffered() > 0 {
+		return c.fail(c.unasked())
+	}
+	return nil
 }
 
 // unasked describes what a server said unasked, as far as it is here: the rest of

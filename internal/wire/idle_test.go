@@ -76,3 +76,18 @@ func (f *failing) SetReadDeadline(time.Time) error  { return nil }
 func (f *failing) SetWriteDeadline(time.Time) error { return nil }
 
 var _ io.Reader = (*failing)(nil)
+
+// Promise 6, for who closes a pool: Quit ends the watch too, and lost is for
+// what the server does.
+func TestQuitParked(t *testing.T) {
+	bubble(t, func(s *peer) {
+		s.want("QUIT")
+		s.silence()
+	}, func(t *testing.T, c *Conn) {
+		c.Park(func() { t.Error("lost") })
+		synctest.Wait()
+		c.Quit()
+		synctest.Wait()
+		require.ErrorIs(t, c.Broken(), ErrBroken)
+	})
+}
