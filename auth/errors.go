@@ -45,3 +45,8 @@ func list(mechanisms []string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// ErrUnproven means that a server claimed success before it had proved that it
+// knows the credentials too, or before they were shown to it. It is not who it
+// says it is, or not in its right mind; see [Mechanism].Complete.
+var ErrUnproven = errors.New("server claims success without having proved itself")

@@ -2,9 +2,66 @@ package submit
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailport/mailport/internal/wire"
 )
+
+// A cause gives an error the meaning of a sentinel of this package, and a text
+// that says what to do about it.
+type cause struct {
+	meaning error
+	text    string // in place of the original's, or in front of it if that is to be said too
+	err     error  // the original, or nil
+	whole   bool   // the text says all
+}
+
+func (c *cause) Error() string {
+	switch {
+	case c.text == "":
+		return c.err.Error()
+	case c.err == nil || c.whole:
+		return c.text
+	}
+	return c.text + ": " + c.err.Error()
+}
+
+func (c *cause) Is(target error) bool { return target == c.meaning }
+func (c *cause) Unwrap() error        { return c.err }
+
+func isUncertain(err error) bool { return errors.Is(err, ErrUncertain) }
+
+// uncertain is the cause of what was lost between the last octet of a message
+// and the verdict.
+func uncertain(err error) error {
+	return &cause{meaning: ErrUncertain, text: ErrUncertain.Error(), err: err}
+}
+
+// connectCause tells a connection attempt that took too long from one whose
+// context ended.
+func connectCause(ctx context.Context, err error, limit time.Duration) error {
+	var ne net.Error
+	switch {
+	case ctx.Err() != nil:
+		return wire.ContextError(ctx)
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout() && !isDNS(err):
+		return &wire.TimeLimitError{Limit: limit}
+	}
+	return err
+}
+
+func isDNS(err error) bool {
+	var dns *net.DNSError
+	return errors.As(err, &dns)
+}
 
 func isNoSuchHost(err error) bool {
 	var dns *net.DNSError
@@ -13,4 +70,113 @@ func isNoSuchHost(err error) bool {
 
 func isContext(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+func isLost(err error) bool {
+	var lost *wire.LostError
+	return errors.As(err, &lost)
+}
+
+// wireCause gives an error of the wire its meaning.
+func wireCause(err error) error {
+	var (
+		malformed *wire.ProtocolError
+		unasked   *wire.UnaskedError
+	)
+	switch {
+	case errors.Is(err, wire.ErrInjected):
+		return injected(err)
+	case isLost(err):
+		return err
+	case errors.As(err, &malformed), errors.As(err, &unasked):
+		return &cause{meaning: ErrProtocol, text: ErrProtocol.Error(), err: err}
+	}
+	return err
+}
+
+func injected(err error) error {
+	return &cause{meaning: ErrInsecure, text: "cleartext followed the reply to STARTTLS: " + ErrInjection.Error(),
+		err: errors.Join(ErrInjection, err), whole: true}
+}
+
+// replyOf returns what a server said unasked, if that explains err.
+func replyOf(err error) (Reply, bool) {
+	var unasked *wire.UnaskedError
+	if errors.As(err, &unasked) && unasked.Reply.Class() >= 4 {
+		return Reply(unasked.Reply), true
+	}
+	return Reply{}, false
+}
+
+// smtpError is r as the rest of the ecosystem knows it.
+func smtpError(r Reply) error {
+	return &smtp.SMTPError{
+		Code:         r.Code,
+		EnhancedCode: smtp.EnhancedCode(r.Enhanced),
+		Message:      wire.Reply(r).Message(),
+	}
+}
+
+// handshakeCause says in words why TLS did not come about. In cleartext before,
+// a record that is none is an injection, not a port of another kind.
+func handshakeCause(err error, upgraded bool, name string) error {
+	var (
+		record tls.RecordHeaderError
+		verify *tls.CertificateVerificationError
+	)
+	switch {
+	case isLost(err) || errors.Is(err, wire.ErrInjected):
+		return wireCause(err)
+	case errors.As(err, &record) && upgraded:
+		return injected(err)
+	case errors.As(err, &record):
+		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:])}
+	case errors.As(err, &verify):
+		return &cause{meaning: ErrInsecure, text: certificateText(verify, name), err: err, whole: true}
+	}
+	return &cause{meaning: ErrInsecure, err: err}
+}
+
+// certificateText says what the certificate says, and what was wanted.
+func certificateText(err *tls.CertificateVerificationError, name string) string {
+	if len(err.UnverifiedCertificates) == 0 {
+		return err.Error()
+	}
+	var (
+		leaf    = err.UnverifiedCertificates[0]
+		host    x509.HostnameError
+		invalid x509.CertificateInvalidError
+		unknown x509.UnknownAuthorityError
+	)
+	switch {
+	case errors.As(err, &host):
+		return fmt.Sprintf("certificate is valid for %s, not for %s", certificateNames(leaf), name)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		c := invalid.Cert
+		return fmt.Sprintf("certificate of %s is valid from %s until %s only",
+			certificateNames(c), c.NotBefore.UTC().Format(time.DateTime), c.NotAfter.UTC().Format(time.DateTime))
+	case errors.As(err, &unknown) && leaf.Issuer.String() == leaf.Subject.String():
+		return fmt.Sprintf("certificate of %s is self-signed", certificateNames(leaf))
+	case errors.As(err, &unknown):
+		return fmt.Sprintf("certificate of %s was issued by %q, which is not trusted", certificateNames(leaf), leaf.Issuer)
+	}
+	return err.Error()
+}
+
+// certificateNames lists what a certificate is for, the first few of many.
+func certificateNames(c *x509.Certificate) string {
+	names := append([]string(nil), c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return "no host"
+	}
+	if more := len(names) - 5; more > 0 {
+		names = append(names[:5], fmt.Sprintf("%d more", more))
+	}
+	for i, name := range names {
+		names[i] = wire.Printable(name)
+	}
+	return strings.Join(names, ", ")
 }

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/mailport/mailport/internal/wire"
 )
 
 // Answers to what a caller asks about an error, for [errors.Is].
@@ -53,6 +51,10 @@ func (e *Error) Error() string {
 		if n := len(e.Refused) - 1; n > 0 {
 			fmt.Fprintf(&b, " (and %d more refused)", n)
 		}
+		var said *cause
+		if errors.As(e.Err, &said) {
+			fmt.Fprintf(&b, " (%s)", said.text)
+		}
 	case e.Err != nil:
 		b.WriteString(e.Err.Error())
 	default:
@@ -93,7 +95,7 @@ func (e *Error) temporary() bool {
 	case e.Phase == PhaseResolve:
 		return !isNoSuchHost(e.Err)
 	default:
-		return e.unreachable() || isLost(e.Err)
+		return e.unreachable() || isLost(e.Err) && !isContext(e.Err)
 	}
 }
 
@@ -101,7 +103,7 @@ func (e *Error) rejected() bool {
 	if errors.Is(e.Err, errors.ErrUnsupported) {
 		return true // what the message needs, this server cannot do
 	}
-	return e.Reply != nil && e.Reply.Code/100 == 5 && !e.temporary() && !e.credentials()
+	return e.Reply != nil && e.Reply.Code/100 == 5 && !e.temporary() && !e.credentials() && !errors.Is(e.Err, ErrInsecure)
 }
 
 func (e *Error) unreachable() bool {
@@ -137,11 +139,6 @@ func (e *Error) tooLarge() bool {
 		return e.Reply.Code == 552 // RFC 1870, section 6
 	}
 	return false
-}
-
-func isLost(err error) bool {
-	var lost *wire.LostError
-	return errors.As(err, &lost)
 }
 
 // An InvalidError is bad input, found before anything was sent. It matches

@@ -1,21 +1,31 @@
 package submit
 
+import "strings"
+
 // A PortError says that a port speaks something else than the transport does.
-// It is recognised from the first bytes that the server sent.
+// It is recognised from the first octets that the server sent.
 type PortError struct {
-	Speaks string // "SMTP without TLS", "TLS from the first byte", "IMAP", "POP3", "HTTP", "SSH"
-	Got    string // the first bytes, as far as they were seen
+	Speaks string // SpeaksSMTP, SpeaksTLS, or the name of a service: "IMAP", "POP3", "HTTP", "SSH"; "" if unknown
+	Got    string // the first octets
 }
+
+// Values of PortError.Speaks that have a meaning of their own.
+const (
+	SpeaksSMTP = "SMTP without TLS"
+	SpeaksTLS  = "TLS from the first byte"
+)
 
 // Error says what to do about it where that is known.
 func (e *PortError) Error() string {
 	switch e.Speaks {
 	case SpeaksSMTP:
-		return "the port speaks SMTP without TLS; it may take STARTTLS"
+		return "server speaks SMTP without TLS on this port; it may take STARTTLS"
 	case SpeaksTLS:
-		return "the port expects TLS from the first byte"
+		return "server expects TLS from the first byte on this port"
+	case "":
+		return "server speaks neither TLS nor SMTP on this port"
 	}
-	return "the port speaks " + e.Speaks + ", it is no submission server"
+	return "server speaks " + e.Speaks + " on this port, not mail submission"
 }
 
 // Is makes e match [ErrProtocol] and, where TLS was wanted and not spoken,
@@ -24,8 +34,21 @@ func (e *PortError) Is(target error) bool {
 	return target == ErrProtocol || target == ErrInsecure && e.Speaks != SpeaksTLS
 }
 
-// Values of PortError.Speaks that have a meaning of their own.
-const (
-	SpeaksSMTP = "SMTP without TLS"
-	SpeaksTLS  = "TLS from the first byte"
-)
+// speaks names the service by what its server says first.
+func speaks(first []byte) string {
+	s := string(first)
+	switch {
+	case s == "":
+		return ""
+	case '2' <= s[0] && s[0] <= '5':
+		return SpeaksSMTP
+	case s[0] == 0x15 || s[0] == 0x16: // alert and handshake records, RFC 8446, section 5.1
+		return SpeaksTLS
+	}
+	for prefix, service := range map[string]string{"* ": "IMAP", "+OK": "POP3", "HTTP/": "HTTP", "SSH-": "SSH"} {
+		if strings.HasPrefix(s, prefix) {
+			return service
+		}
+	}
+	return ""
+}

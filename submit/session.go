@@ -1,8 +1,245 @@
 package submit
 
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
 // A Session is an open, secure connection to a server. It carries one message
 // at a time; concurrent calls wait for each other.
-type Session struct{ endpoint Endpoint }
+//
+// A session is still good after the server refused something. After a failure
+// of the network, a violation of the protocol or a context that ended in the
+// middle, every further call fails at once, and nothing more is sent. A [Pool]
+// knows the difference.
+type Session struct {
+	endpoint Endpoint
+	config   Config
+	address  string // the peer's
+	conn     *wire.Conn
+	tls      *tls.ConnectionState
+	names    []string // for EHLO; the second in case the first is refused
+	ext      wire.Extensions
+
+	turn     chan struct{} // held by whoever uses the fields below, and conn
+	authDone bool
+	authErr  error // why authentication failed: a password is shown once
+	dirty    bool  // a transaction was begun and not ended, so RSET is due
+
+	closeOnce sync.Once
+	closing   chan struct{} // closed by Close
+}
+
+func newSession(e Endpoint, c Config) *Session {
+	return &Session{endpoint: e, config: c, turn: make(chan struct{}, 1), closing: make(chan struct{})}
+}
+
+// NewSession exchanges greetings over a connection of the caller's own, whose
+// TLS began with the first byte. That it takes a [tls.Conn] is deliberate: no
+// session is without TLS. The handshake is made if it has not been, and must
+// have verified the server (TLS 1.2 or later); a connection whose configuration
+// verifies in its own way is accepted if c.TLS.VerifyConnection agrees. Of c,
+// DialContext and the rest of TLS are not used.
+//
+// If NewSession fails, conn is closed. If not, it belongs to the session.
+func NewSession(ctx context.Context, conn *tls.Conn, c Config) (*Session, error) {
+	s := newSession(Endpoint{Service: Submissions}, c)
+	s.conn = wire.NewTLSConn(conn)
+	if err := checkLocalName(c.LocalName); err != nil {
+		s.conn.Cut()
+		return nil, err
+	}
+	return s.opened(ctx, func() error {
+		if err := s.adopt(ctx, conn); err != nil {
+			return err
+		}
+		if err := s.greet(ctx); err != nil {
+			return err
+		}
+		return s.hello(ctx, PhaseHello)
+	})
+}
+
+// adopt takes over a connection that somebody else has made.
+func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
+	began := time.Now()
+	s.address = conn.RemoteAddr().String()
+	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		s.endpoint.Host, s.endpoint.Port = tcp.IP.String(), tcp.Port
+	}
+	s.names = localNames(s.config.LocalName, hostname(), conn.LocalAddr())
+	handshaking, cancel := withLimit(ctx, s.config.Timeouts.handshake())
+	defer cancel()
+	err := conn.HandshakeContext(handshaking)
+	state := conn.ConnectionState()
+	switch {
+	case err != nil && handshaking.Err() != nil:
+		err = connectCause(ctx, handshaking.Err(), s.config.Timeouts.handshake())
+		err = &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: &wire.LostError{Err: err}}
+	case err != nil:
+		err = s.handshakeFailure(err, false, state.ServerName)
+	default:
+		if err = s.config.checkVerified(conn); err != nil {
+			err = &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: err}
+		}
+	}
+	if err != nil {
+		s.step(ctx, PhaseHandshake, began, err)
+		return err
+	}
+	if state.ServerName != "" {
+		s.endpoint.Host = state.ServerName
+	}
+	s.tls = &state
+	s.secured(ctx, began, &state)
+	return nil
+}
+
+// Submit sends m, and authenticates before the first message if the session's
+// configuration has credentials.
+func (s *Session) Submit(ctx context.Context, m Message) (*Receipt, error) {
+	p, err := prepare(m)
+	if err != nil {
+		return nil, err
+	}
+	return s.submit(ctx, p)
+}
+
+func (s *Session) submit(ctx context.Context, p *parcel) (receipt *Receipt, err error) {
+	err = s.use(ctx, func() error {
+		if err := s.authenticate(ctx); err != nil {
+			return err
+		}
+		receipt, err = s.transact(ctx, p)
+		return err
+	})
+	return receipt, err
+}
+
+// Auth authenticates with the credentials of the session's configuration, if
+// that has not been done. Submit does so by itself. Without credentials it does
+// nothing.
+func (s *Session) Auth(ctx context.Context) error {
+	return s.use(ctx, func() error { return s.authenticate(ctx) })
+}
+
+// use has the session to itself while it does something under the rule of ctx.
+func (s *Session) use(ctx context.Context, do func() error) error {
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer func() { <-s.turn }()
+	if err := s.conn.Broken(); err != nil {
+		return s.failure(PhaseSender, &wire.LostError{Err: wire.ErrBroken})
+	}
+	release := s.conn.Guard(ctx)
+	defer release()
+	return do()
+}
+
+// take waits for the session's turn.
+func (s *Session) take(ctx context.Context) error {
+	select {
+	case <-s.closing:
+		return s.closed()
+	default:
+	}
+	if err := ctx.Err(); err != nil {
+		return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: wire.ContextError(ctx)}
+	}
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-s.closing:
+		return s.closed()
+	case <-ctx.Done():
+		return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: wire.ContextError(ctx)}
+	}
+}
+
+func (s *Session) closed() error {
+	return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrClosed, text: "session is closed"}}
+}
+
+// Close ends the session. If no message is under way it says goodbye, without
+// waiting for an answer. If one is, the connection is cut, and Submit returns
+// what became of the message. Close returns nil; a second call does nothing.
+func (s *Session) Close() error {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		select {
+		case s.turn <- struct{}{}: // and kept: nobody comes after
+			s.conn.Unpark()
+			s.conn.Quit()
+		default:
+			s.conn.Cut()
+		}
+	})
+	return nil
+}
+
+// abandon ends the session without a word.
+func (s *Session) abandon() {
+	s.closeOnce.Do(func() {
+		close(s.closing)
+		s.conn.Cut()
+	})
+}
 
 // Endpoint says what the session is connected to.
 func (s *Session) Endpoint() Endpoint { return s.endpoint }
+
+// Address returns the server's network address, host:port.
+func (s *Session) Address() string { return s.address }
+
+// TLS returns the state of the connection's TLS. It is to be read only.
+func (s *Session) TLS() *tls.ConnectionState { return s.tls }
+
+// Extension reports whether the server offers an extension over TLS, and with
+// which parameters, separated by spaces. Name is its EHLO keyword, such as
+// "SIZE", in any case of letters. Those in Config.Without are not offered.
+func (s *Session) Extension(name string) (params string, ok bool) {
+	params, ok = s.ext[strings.ToUpper(name)]
+	return params, ok
+}
+
+// want returns nil for the one code that means success, and else the error.
+func (s *Session) want(phase Phase, r wire.Reply, code int) error {
+	if r.Code == code {
+		return nil
+	}
+	return s.refusal(phase, Reply(r))
+}
+
+// refusal is the error of a reply that says no. If it says something else
+// altogether, replies are out of step, and the session is at its end.
+func (s *Session) refusal(phase Phase, r Reply) *Error {
+	e := &Error{Endpoint: s.endpoint, Phase: phase, Reply: &r, Err: smtpError(r)}
+	if r.Code < 400 {
+		e.Err = &cause{meaning: ErrProtocol, text: "not a reply to this", err: e.Err}
+		s.conn.Abandon()
+	}
+	return e
+}
+
+// failure is the error of a connection that failed, for whatever reason.
+func (s *Session) failure(phase Phase, err error) *Error {
+	select {
+	case <-s.closing:
+		err = &cause{meaning: ErrClosed, text: "session was closed", err: err}
+	default:
+	}
+	e := &Error{Endpoint: s.endpoint, Phase: phase, Err: wireCause(err)}
+	if r, ok := replyOf(err); ok {
+		e.Reply = &r
+		e.Err = errors.Join(smtpError(r), err)
+	}
+	return e
+}

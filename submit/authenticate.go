@@ -1,0 +1,189 @@
+package submit
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mailport/mailport/auth"
+	"github.com/mailport/mailport/internal/wire"
+)
+
+const (
+	// maxAuthCommand is the limit of RFC 5321, section 4.5.3.1.4, for the
+	// command line with an initial response; RFC 4954, section 4, does not
+	// raise it.
+	maxAuthCommand = 512
+
+	// maxChallenges ends an exchange that the server does not.
+	maxChallenges = 32
+)
+
+// authenticate shows the credentials, once. A second call returns what the
+// first one did.
+func (s *Session) authenticate(ctx context.Context) (err error) {
+	if s.config.Credentials == nil || s.authDone {
+		return s.authErr
+	}
+	began := time.Now()
+	defer func() {
+		s.authDone, s.authErr = true, err
+		s.step(ctx, PhaseAuth, began, err)
+	}()
+	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls}
+	if server.Name == "" {
+		server.Name = s.endpoint.Host // an IP address: no SNI
+	}
+	var refused error
+	for {
+		mechanism, err := s.config.Credentials.Exchange(ctx, server)
+		switch {
+		case err != nil && refused != nil:
+			return refused // no other mechanism is left
+		case err != nil:
+			return s.authFailure(ctx, err)
+		}
+		name, err := s.exchange(mechanism)
+		if !isUnsupported(err) {
+			return err
+		}
+		refused = err
+		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool { return m == name })
+	}
+}
+
+// authFailure is for what the credentials themselves have to say.
+func (s *Session) authFailure(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		err = wire.ContextError(ctx)
+	case errors.Is(err, auth.ErrInsecure):
+		err = &cause{meaning: ErrInsecure, err: err}
+	default:
+		err = &cause{meaning: ErrCredentials, err: err}
+	}
+	return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: err}
+}
+
+// isUnsupported tells that another mechanism may do: RFC 4954, section 4 and
+// section 6. Nothing else does; a 535 least of all.
+func isUnsupported(err error) bool {
+	var e *Error
+	return errors.As(err, &e) && e.Reply != nil && (e.Reply.Code == 504 || e.Reply.Code == 534)
+}
+
+// exchange is the dialogue of RFC 4954, section 4.
+func (s *Session) exchange(m auth.Mechanism) (name string, err error) {
+	name, first, err := m.Start()
+	if err != nil {
+		return name, &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: err}}
+	}
+	x := exchange{s: s, m: m, name: strings.ToUpper(name)}
+	return x.name, x.run(first)
+}
+
+type exchange struct {
+	s    *Session
+	m    auth.Mechanism
+	name string
+	sent []string // responses, which a server's reply may echo
+	held []byte   // an initial response too long for the command, for the first challenge
+}
+
+func (x *exchange) run(first []byte) error {
+	r, err := x.start(first)
+	for n := 0; err == nil && r.Code == 334; n++ {
+		if n == maxChallenges {
+			return x.cancel(&cause{meaning: ErrProtocol, text: "server never stops asking"})
+		}
+		var response []byte
+		if response, err = x.answer(r); err != nil {
+			return x.cancel(err)
+		}
+		r, err = x.respond(response)
+	}
+	switch {
+	case err != nil:
+		return x.s.failure(PhaseAuth, err)
+	case r.Code != 235:
+		return x.s.refusal(PhaseAuth, x.masked(r))
+	case x.held != nil || !x.m.Complete():
+		x.s.conn.Cut()
+		return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrInsecure, err: auth.ErrUnproven}}
+	}
+	return nil
+}
+
+// start sends the initial response with the command if there is one and it fits.
+func (x *exchange) start(first []byte) (wire.Reply, error) {
+	limit := x.s.config.Timeouts.command()
+	if first == nil {
+		return x.s.conn.Command(limit, "AUTH", x.name)
+	}
+	argument := "=" // an empty initial response
+	if len(first) > 0 {
+		argument = x.encode(first)
+	}
+	if len("AUTH ")+len(x.name)+1+len(argument)+len("\r\n") > maxAuthCommand {
+		x.held = first
+		return x.s.conn.Command(limit, "AUTH", x.name)
+	}
+	return x.s.conn.Command(limit, "AUTH", x.name, argument)
+}
+
+// answer decodes a challenge and asks the mechanism for its response.
+func (x *exchange) answer(r wire.Reply) ([]byte, error) {
+	text := strings.TrimSpace(r.Lines[0]) // "334", "334 " and "334  " are all empty
+	challenge, err := base64.StdEncoding.Strict().DecodeString(text)
+	if err != nil || len(r.Lines) > 1 {
+		return nil, &cause{meaning: ErrProtocol, text: "challenge is not base64"}
+	}
+	if held := x.held; held != nil && len(challenge) == 0 {
+		x.held = nil
+		return held, nil
+	}
+	response, err := x.m.Next(challenge)
+	if err != nil {
+		return nil, &cause{meaning: ErrCredentials, err: err}
+	}
+	return response, nil
+}
+
+func (x *exchange) respond(response []byte) (wire.Reply, error) {
+	return x.s.conn.AuthLine(x.s.config.Timeouts.command(), x.encode(response))
+}
+
+// cancel ends an exchange that is open, and with it the session's use: RFC
+// 4954, section 4, has the server answer 501.
+func (x *exchange) cancel(reason error) error {
+	if _, err := x.s.conn.AuthLine(x.s.config.Timeouts.command(), "*"); err != nil && isContext(err) {
+		reason = err
+	}
+	return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: reason}
+}
+
+func (x *exchange) encode(response []byte) string {
+	text := base64.StdEncoding.EncodeToString(response)
+	x.sent = append(x.sent, text)
+	x.sent = append(x.sent, strings.FieldsFunc(string(response), func(r rune) bool { return r <= 1 })...)
+	return text
+}
+
+// masked is r without anything of what was sent: some servers quote the line
+// they did not like, and errors end up in logs.
+func (x *exchange) masked(r wire.Reply) Reply {
+	masked := Reply{Code: r.Code, Enhanced: r.Enhanced}
+	slices.SortFunc(x.sent, func(a, b string) int { return len(b) - len(a) }) // one may be part of another
+	for _, line := range r.Lines {
+		for _, secret := range x.sent {
+			if len(secret) > 2 { // less would spare nothing and maim the text
+				line = strings.ReplaceAll(line, secret, "***")
+			}
+		}
+		masked.Lines = append(masked.Lines, line)
+	}
+	return masked
+}

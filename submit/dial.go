@@ -1,0 +1,222 @@
+package submit
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// dial opens a session with e; upgrade tells STARTTLS from implicit TLS. What
+// fails leaves no connection behind.
+func dial(ctx context.Context, e Endpoint, c Config, upgrade bool) (*Session, error) {
+	s := newSession(e, c)
+	tlsConfig, err := s.check()
+	if err != nil {
+		return nil, err
+	}
+	nc, err := s.connect(ctx, tlsConfig)
+	if err != nil {
+		return nil, err
+	}
+	s.conn = wire.NewConn(nc)
+	return s.opened(ctx, func() error {
+		if upgrade {
+			return s.openUpgraded(ctx, tlsConfig)
+		}
+		return s.openImplicit(ctx, tlsConfig)
+	})
+}
+
+// opened runs open under the rule of ctx, and cuts the connection if it fails.
+func (s *Session) opened(ctx context.Context, open func() error) (*Session, error) {
+	release := s.conn.Guard(ctx)
+	err := open()
+	release()
+	if err == nil && s.conn.Broken() != nil { // ctx ended with the last step
+		err = s.failure(PhaseHello, s.conn.Broken())
+	}
+	if err != nil {
+		s.conn.Cut()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Session) check() (*tls.Config, error) {
+	if err := checkHost(s.endpoint.Host); err != nil {
+		return nil, err
+	}
+	if err := checkPort("Port", s.endpoint.Port); err != nil {
+		return nil, err
+	}
+	if err := checkLocalName(s.config.LocalName); err != nil {
+		return nil, err
+	}
+	return s.config.tlsFor(s.endpoint.Host)
+}
+
+func (s *Session) openImplicit(ctx context.Context, tlsConfig *tls.Config) error {
+	if err := s.secure(ctx, tlsConfig, false); err != nil {
+		return err
+	}
+	if err := s.greet(ctx); err != nil {
+		return err
+	}
+	return s.hello(ctx, PhaseHello)
+}
+
+// openUpgraded is RFC 3207. In cleartext it says EHLO and STARTTLS, and
+// believes nothing it hears but that STARTTLS is offered.
+func (s *Session) openUpgraded(ctx context.Context, tlsConfig *tls.Config) error {
+	if err := s.greet(ctx); err != nil {
+		return err
+	}
+	if err := s.hello(ctx, PhaseHello); err != nil {
+		return err
+	}
+	if err := s.startTLS(ctx); err != nil {
+		return err
+	}
+	if err := s.secure(ctx, tlsConfig, true); err != nil {
+		return err
+	}
+	s.ext = nil // RFC 3207, section 4.2: what was said before is forgotten
+	return s.hello(ctx, PhaseHelloAgain)
+}
+
+// connect makes the TCP connection.
+func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn, error) {
+	limit := s.config.Timeouts.connect()
+	began := time.Now()
+	dialing, cancel := withLimit(ctx, limit)
+	defer cancel()
+	var handshake atomic.Int64 // when the TCP handshake began, in nanoseconds since began
+	dialContext := s.config.DialContext
+	if dialContext == nil {
+		dialer := net.Dialer{ControlContext: func(context.Context, string, string, syscall.RawConn) error {
+			handshake.Store(int64(time.Since(began)))
+			return nil
+		}}
+		dialContext = dialer.DialContext
+	}
+	nc, err := dialContext(dialing, "tcp", s.endpoint.address())
+	if err != nil {
+		phase := PhaseConnect
+		if isDNS(err) {
+			phase = PhaseResolve
+		}
+		err = &Error{Endpoint: s.endpoint, Phase: phase, Err: connectCause(ctx, err, limit)}
+		s.step(ctx, phase, began, err)
+		return nil, err
+	}
+	if unverified(tlsConfig) && !s.config.isLoopback(nc) {
+		nc.Close()
+		return nil, errUnverified()
+	}
+	s.address = nc.RemoteAddr().String()
+	s.names = localNames(s.config.LocalName, hostname(), nc.LocalAddr())
+	s.step(ctx, PhaseConnect, began.Add(time.Duration(handshake.Load())), nil)
+	return nc, nil
+}
+
+func withLimit(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	if limit < 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// secure verifies the server's certificate, or there is no session.
+func (s *Session) secure(ctx context.Context, tlsConfig *tls.Config, upgraded bool) error {
+	began := time.Now()
+	state, err := s.conn.Secure(tlsConfig, s.config.Timeouts.handshake())
+	if err != nil {
+		err = s.handshakeFailure(err, upgraded, tlsConfig.ServerName)
+		s.step(ctx, PhaseHandshake, began, err)
+		return err
+	}
+	s.tls = state
+	s.secured(ctx, began, state)
+	return nil
+}
+
+func (s *Session) handshakeFailure(err error, upgraded bool, name string) error {
+	return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: handshakeCause(err, upgraded, name)}
+}
+
+// greet waits for the server to speak first (RFC 5321, section 4.3.1), and
+// recognises one that is no SMTP server, or waits for TLS.
+func (s *Session) greet(ctx context.Context) (err error) {
+	began := time.Now()
+	defer func() { s.step(ctx, PhaseGreeting, began, err) }()
+	first, err := s.conn.First(s.config.Timeouts.command())
+	if err != nil {
+		return s.failure(PhaseGreeting, err)
+	}
+	if what := speaks(first); what != SpeaksSMTP {
+		return &Error{Endpoint: s.endpoint, Phase: PhaseGreeting, Err: &PortError{Speaks: what, Got: string(first)}}
+	}
+	r, err := s.conn.ReadReply(s.config.Timeouts.command())
+	if err != nil {
+		return s.failure(PhaseGreeting, err)
+	}
+	return s.want(PhaseGreeting, r, 220)
+}
+
+// hello says EHLO, never HELO: without extensions there is neither TLS nor
+// authentication, and a refused EHLO is a way to take them away.
+func (s *Session) hello(ctx context.Context, phase Phase) (err error) {
+	began := time.Now()
+	defer func() { s.step(ctx, phase, began, err) }()
+	for i, name := range s.names {
+		r, err := s.conn.Command(s.config.Timeouts.command(), "EHLO", name)
+		if err != nil {
+			return s.failure(phase, err)
+		}
+		if disliked := r.Code == 501 || r.Code == 504 || r.Code == 550; disliked && i+1 < len(s.names) {
+			continue
+		}
+		if err := s.want(phase, r, 250); err != nil {
+			return err
+		}
+		s.names = s.names[i : i+1] // the one to say again after STARTTLS
+		s.ext = wire.ParseEHLO(r, s.config.Without...)
+		break
+	}
+	if s.tls != nil && s.config.Credentials != nil && len(s.ext.Mechanisms()) == 0 {
+		return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials,
+			text: "credentials are given, but the server offers no authentication"}}
+	}
+	return nil
+}
+
+func (s *Session) startTLS(ctx context.Context) (err error) {
+	began := time.Now()
+	defer func() { s.step(ctx, PhaseStartTLS, began, err) }()
+	if !s.ext.Has("STARTTLS") {
+		return &Error{Endpoint: s.endpoint, Phase: PhaseStartTLS, Err: noSTARTTLS(nil)}
+	}
+	r, err := s.conn.Command(s.config.Timeouts.command(), "STARTTLS")
+	if err != nil {
+		return s.failure(PhaseStartTLS, err)
+	}
+	if r.Code != 220 {
+		reply := Reply(r)
+		return &Error{Endpoint: s.endpoint, Phase: PhaseStartTLS, Reply: &reply,
+			Err: noSTARTTLS(smtpError(reply))}
+	}
+	return nil
+}
+
+// hostname is what this machine calls itself; what it calls itself wrongly,
+// localNames sorts out.
+func hostname() string {
+	name, _ := os.Hostname()
+	return name
+}

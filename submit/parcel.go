@@ -1,0 +1,68 @@
+package submit
+
+import (
+	"fmt"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// A parcel is a message that was found valid, and can be sent more than once if
+// a connection turns out to be dead.
+type parcel struct {
+	from    wire.Path
+	to      []wire.Path
+	as      []string // the recipients, as the caller wrote them
+	partial bool
+	mail    smtp.MailOptions
+	rcpt    map[string]*smtp.RcptOptions
+	body    *source
+}
+
+// prepare refuses what cannot be sent, before anybody is asked to take it.
+func prepare(m Message) (*parcel, error) {
+	p := &parcel{as: m.To, partial: m.Partial, rcpt: m.RcptOptions}
+	if m.Options != nil {
+		p.mail = *m.Options
+	}
+	if err := p.address(m); err != nil {
+		return nil, err
+	}
+	if err := p.checkOptions(); err != nil {
+		return nil, err
+	}
+	if m.Body == nil {
+		return nil, &InvalidError{Field: "Message.Body", Reason: "is nil"}
+	}
+	var err error
+	p.body, err = newSource(m.Body)
+	return p, err
+}
+
+// address reads the envelope.
+func (p *parcel) address(m Message) (err error) {
+	if m.From != "" {
+		if p.from, err = parsePath("Message.From", m.From); err != nil {
+			return err
+		}
+	}
+	if len(m.To) == 0 {
+		return &InvalidError{Field: "Message.To", Reason: "no recipients"}
+	}
+	p.to = make([]wire.Path, len(m.To))
+	for i, to := range m.To {
+		if p.to[i], err = parsePath(fmt.Sprintf("Message.To[%d]", i), to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parsePath(field, address string) (wire.Path, error) {
+	path, err := wire.ParsePath(address)
+	if err != nil {
+		return path, &InvalidError{Field: field, Value: address, Reason: err.Error()}
+	}
+	return path, nil
+}

@@ -1,0 +1,165 @@
+package submit
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxHead is how much of a message is read before anything is sent: enough to
+// know all about most messages, and to find those that are empty or cannot be
+// read.
+const maxHead = 64 << 10
+
+// A source is the body of a message, the beginning of which has been read.
+type source struct {
+	r     io.Reader
+	head  []byte
+	rest  io.Reader // of what is being read now: head, and r if head is not all
+	whole bool      // head is all there is
+	used  bool      // r was read beyond head
+	start int64     // where the message begins in r, if that can seek; or else -1
+}
+
+// newSource reads the beginning of a message.
+func newSource(r io.Reader) (*source, error) {
+	s := &source{r: r, start: -1}
+	if seeker, ok := r.(io.Seeker); ok {
+		if at, err := seeker.Seek(0, io.SeekCurrent); err == nil { // a pipe cannot
+			s.start = at
+		}
+	}
+	if err := s.readHead(); err != nil {
+		return nil, &InvalidError{Field: "Message.Body", Reason: "cannot be read", Err: err}
+	}
+	if len(s.head) == 0 {
+		return nil, &InvalidError{Field: "Message.Body", Reason: "is empty; a message has a header at least"}
+	}
+	s.rest = s.fromHead()
+	return s, nil
+}
+
+func (s *source) fromHead() io.Reader {
+	if s.whole {
+		return bytes.NewReader(s.head)
+	}
+	return io.MultiReader(bytes.NewReader(s.head), (*beyond)(s))
+}
+
+// beyond reads what is not in the head.
+type beyond source
+
+func (b *beyond) Read(p []byte) (int, error) {
+	b.used = true
+	return b.r.Read(p)
+}
+
+// readHead reads until the head is full or the message ends.
+func (s *source) readHead() error {
+	size := 4 << 10
+	if n, ok := length(s.r); ok {
+		size = min(n+1, maxHead) // one more, to see the end
+	}
+	head := make([]byte, 0, size)
+	for idle := 0; len(head) < maxHead; {
+		if len(head) == cap(head) {
+			head = append(make([]byte, 0, min(4*cap(head), maxHead)), head...)
+		}
+		n, err := s.r.Read(head[len(head):cap(head)])
+		head = head[:len(head)+n]
+		s.head = head
+		switch {
+		case errors.Is(err, io.EOF):
+			s.whole = true
+			return nil
+		case err != nil:
+			return err
+		case n > 0:
+			idle = 0
+		default:
+			if idle++; idle == 100 {
+				return io.ErrNoProgress
+			}
+		}
+	}
+	return nil
+}
+
+// length is how much is left to read, where a type of the standard library says.
+func length(r io.Reader) (int, bool) {
+	switch r := r.(type) {
+	case *bytes.Reader:
+		return r.Len(), true
+	case *bytes.Buffer:
+		return r.Len(), true
+	case *strings.Reader:
+		return r.Len(), true
+	}
+	return 0, false
+}
+
+func (s *source) Read(p []byte) (int, error) { return s.rest.Read(p) }
+
+// rewind goes back to the beginning, and reports whether that was possible.
+func (s *source) rewind() bool {
+	if s.used {
+		seeker, ok := s.r.(io.Seeker)
+		if !ok || s.start < 0 {
+			return false
+		}
+		if _, err := seeker.Seek(s.start+int64(len(s.head)), io.SeekStart); err != nil {
+			return false
+		}
+		s.used = false
+	}
+	s.rest = s.fromHead()
+	return true
+}
+
+// size returns how many octets SMTP counts: every line end as two, doubled dots
+// and the end of data not at all (RFC 1870, section 5). Of a message whose end
+// has not been seen it is what the reader says is left, if it does.
+func (s *source) size() int64 {
+	size := canonicalSize(s.head)
+	if s.whole {
+		if last := s.head[len(s.head)-1]; last != '\n' && last != '\r' {
+			size += 2
+		}
+		return size
+	}
+	rest, ok := length(s.r)
+	if !ok {
+		return 0
+	}
+	return size + int64(rest)
+}
+
+func canonicalSize(b []byte) int64 {
+	pairs := bytes.Count(b, []byte("\r\n"))
+	alone := bytes.Count(b, []byte("\n")) + bytes.Count(b, []byte("\r")) - 2*pairs
+	return int64(len(b) + alone)
+}
+
+// eightBit reports whether the message has an octet above 127. Of a message
+// whose end has not been seen that is not known, unless there is one at its
+// beginning.
+func (s *source) eightBit() (found, known bool) {
+	found = bytes.ContainsFunc(s.head, func(r rune) bool { return r >= utf8.RuneSelf })
+	return found, found || s.whole
+}
+
+// headerUTF8 reports whether the header is internationalised, RFC 6532: it has
+// characters beyond ASCII, encoded in UTF-8. Octets that are no UTF-8 are not
+// covered by SMTPUTF8; no standard covers them.
+func (s *source) headerUTF8() bool {
+	header := s.head
+	for _, end := range []string{"\r\n\r\n", "\n\n"} {
+		if i := bytes.Index(header, []byte(end)); i >= 0 {
+			header = header[:i]
+		}
+	}
+	found := bytes.ContainsFunc(header, func(r rune) bool { return r >= utf8.RuneSelf })
+	return found && utf8.Valid(header)
+}

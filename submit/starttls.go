@@ -1,0 +1,50 @@
+package submit
+
+import (
+	"context"
+	"errors"
+)
+
+// STARTTLS upgrades a cleartext connection, RFC 3207, and gives up if it cannot:
+// the submission service, RFC 6409. It is a [Transport], and a [Submitter] that
+// opens a session for each message. It must not change while it is in use.
+type STARTTLS struct {
+	Host string // a name or an IP address; what its certificate must be valid for
+	Port int    // 0: 587
+	Config
+}
+
+var (
+	_ Transport = (*STARTTLS)(nil)
+	_ Submitter = (*STARTTLS)(nil)
+)
+
+// Endpoint returns "submission", the host and the port.
+func (t *STARTTLS) Endpoint() Endpoint {
+	return Endpoint{Service: Submission, Host: t.Host, Port: orPort(t.Port, 587)}
+}
+
+// Dial opens a session: TCP, greeting, EHLO, STARTTLS, TLS, and EHLO again,
+// since nothing that was said in cleartext counts. It sends no credentials.
+func (t *STARTTLS) Dial(ctx context.Context) (*Session, error) {
+	return dial(ctx, t.Endpoint(), t.Config, true)
+}
+
+// Submit sends m over a session of its own, see [Over].
+func (t *STARTTLS) Submit(ctx context.Context, m Message) (*Receipt, error) {
+	return Over(ctx, t, m)
+}
+
+// ErrNoSTARTTLS says that a server did not offer STARTTLS, or refused it. It
+// goes with [ErrInsecure]: there is a cleartext-only server, or somebody in
+// between who would like one.
+var ErrNoSTARTTLS = errors.New("server offers no STARTTLS: stripped, or a cleartext-only server")
+
+// ErrInjection says that cleartext followed the reply to STARTTLS, put there by
+// somebody who wants it to be taken for a reply over TLS. It goes with
+// [ErrInsecure].
+var ErrInjection = errors.New("possible response injection")
+
+func noSTARTTLS(err error) error {
+	return &cause{meaning: ErrInsecure, text: ErrNoSTARTTLS.Error(), err: errors.Join(ErrNoSTARTTLS, err), whole: true}
+}
