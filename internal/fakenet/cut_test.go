@@ -174,6 +174,17 @@ func TestSilenceLater(t *testing.T) {
 	})
 }
 
+// Silence swallows the RST that unread octets cause.
+func TestSilenceWithOctetsUnread(t *testing.T) {
+	directions(t, func(t *testing.T, l *Link, d Direction, writer, peer *Conn) {
+		write(t, writer, "abc")
+		l.CutAfter(d, 0, Silence)
+		peer.Close()
+		time.Sleep(time.Second)
+		write(t, writer, "def")
+	})
+}
+
 func TestCutBeforeTheFirstOctet(t *testing.T) {
 	for _, m := range manners {
 		bubble(t, func(t *testing.T, n *Network) {

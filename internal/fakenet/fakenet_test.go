@@ -222,6 +222,23 @@ func TestDialAtTheDeadline(t *testing.T) {
 	})
 }
 
+// due is a context whose deadline passes before its timer fires, as may happen
+// when much is due at the same time.
+type due struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c due) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func TestDialAtTheDeadlineBeforeItsTimer(t *testing.T) {
+	bubble(t, func(t *testing.T, n *Network) {
+		n.Listen(addr)
+		_, err := n.DialContext(due{t.Context(), time.Now().Add(rtt)}, "tcp", addr)
+		fails(t, "dial", err, context.DeadlineExceeded)
+	})
+}
+
 func TestUnresolvable(t *testing.T) {
 	bubble(t, func(t *testing.T, n *Network) {
 		n.Unresolvable("Nowhere.example")
