@@ -1,0 +1,122 @@
+package submittest
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/mailport/mailport/submit"
+)
+
+// Conversation returns who said what, connection by connection: lines of the
+// client begin with "C: ", those of the server with "S: ", and what else there
+// is to say stands between dashes. What was sent together stands together: the
+// commands of a pipelined flight come before the replies to them.
+//
+// It shows no secret: what follows the mechanism's name in AUTH, the client's
+// later answers, and lines that are no SMTP command are printed as "***", and a
+// message as the number of its octets.
+func (s *Server) Conversation() string {
+	s.mu.Lock()
+	transcripts := s.transcripts[:len(s.transcripts):len(s.transcripts)]
+	s.mu.Unlock()
+	var b strings.Builder
+	for _, t := range transcripts {
+		b.WriteString(t.String())
+	}
+	return b.String()
+}
+
+// A long test should not run out of memory because of what nobody reads.
+const maxTranscript = 1 << 20
+
+// A transcript is what was said on one connection.
+type transcript struct {
+	mu   sync.Mutex // guards the fields below
+	text []byte
+	full bool
+}
+
+func newTranscript(number int, endpoint submit.Endpoint) *transcript {
+	t := &transcript{}
+	t.note(fmt.Sprintf("%d: %v", number, endpoint))
+	return t
+}
+
+func (t *transcript) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.text)
+}
+
+// client records a line in which secrets are masked already.
+func (t *transcript) client(line string) { t.add("C: ", line, "") }
+
+func (t *transcript) body(octets int64, whole bool) {
+	if whole {
+		t.client(fmt.Sprintf("<%d octets>", octets))
+	} else {
+		t.client(fmt.Sprintf("<%d octets, then no more>", octets))
+	}
+}
+
+func (t *transcript) server(octets []byte) {
+	for line := range bytes.Lines(octets) {
+		t.add("S: ", string(bytes.TrimRight(line, "\r\n")), "")
+	}
+}
+
+// note records what is not said but done.
+func (t *transcript) note(what string) { t.add("-- ", what, " --") }
+
+func (t *transcript) add(prefix, line, suffix string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.full:
+		return
+	case len(t.text) > maxTranscript:
+		t.full = true
+		prefix, line, suffix = "-- ", "and so on", " --"
+	}
+	t.text = append(t.text, prefix...)
+	t.text = append(t.text, printable(line)...)
+	t.text = append(t.text, suffix...)
+	t.text = append(t.text, '\n')
+}
+
+// printable keeps control characters off the terminal of whoever reads a log.
+func printable(line string) string {
+	if !strings.ContainsFunc(line, isControl) {
+		return line
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if isControl(r) {
+			fmt.Fprintf(&b, "\\x%02x", r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
+
+// masked returns a command without what must not be seen. Whatever is no command
+// may be anything: a password that was sent although AUTH had been refused, a
+// message that was sent although DATA had been.
+func masked(verb, arg string) string {
+	switch verb {
+	case "AUTH":
+		mechanism, initial, _ := strings.Cut(arg, " ")
+		if initial != "" {
+			initial = " ***"
+		}
+		return strings.TrimRight("AUTH "+mechanism+initial, " ")
+	case "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "HELP":
+		return strings.TrimRight(verb+" "+arg, " ")
+	}
+	return "***"
+}

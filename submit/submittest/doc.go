@@ -1,0 +1,2 @@
+// Package submittest provides a submission server for tests.
+package submittest

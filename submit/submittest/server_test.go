@@ -1,0 +1,97 @@
+package submittest_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/mailport/mailport/submit"
+	"github.com/mailport/mailport/submit/submittest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const host = "mail.example.com"
+
+// dial connects to a port of s as a client of Config would.
+func dial(t *testing.T, s *submittest.Server, port string) net.Conn {
+	t.Helper()
+	conn, err := s.Config().DialContext(context.Background(), "tcp", net.JoinHostPort(host, port))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func config(s *submittest.Server) *tls.Config {
+	c := s.Config().TLS.Clone()
+	c.ServerName = host
+	return c
+}
+
+// client returns go-smtp's client, TLS in place.
+func client(t *testing.T, s *submittest.Server, service string) *smtp.Client {
+	t.Helper()
+	if service == submit.Submissions {
+		c := smtp.NewClient(tls.Client(dial(t, s, "465"), config(s)))
+		require.NoError(t, c.Hello("client.example.org"))
+		return c
+	}
+	c, err := smtp.NewClientStartTLS(dial(t, s, "587"), config(s))
+	require.NoError(t, err)
+	require.NoError(t, c.Hello("client.example.org"))
+	return c
+}
+
+func services() []string { return []string{submit.Submissions, submit.Submission} }
+
+func TestBothPortsDeliver(t *testing.T) {
+	const data = "Subject: hi\r\n\r\n.leading dot\r\n..two\r\nno line end"
+	for _, service := range services() {
+		t.Run(service, func(t *testing.T) {
+			s := submittest.NewUnstartedServer(t)
+			s.Users = map[string]string{"me": "secret"}
+			require.NoError(t, s.Start())
+			c := client(t, s, service)
+			require.NoError(t, c.Auth(sasl.NewPlainClient("", "me", "secret")))
+			require.NoError(t, c.SendMail("me@example.com", []string{"a@example.net", "b@example.net"}, strings.NewReader(data)))
+			require.NoError(t, c.Quit())
+
+			require.Len(t, s.Messages(), 1)
+			m := s.Messages()[0]
+			require.Equal(t, "me@example.com", m.From)
+			require.Equal(t, []string{"a@example.net", "b@example.net"}, m.To)
+			require.Equal(t, data+"\r\n", string(m.Data)) // DATA cannot but end a line
+			require.Equal(t, service, m.Via.Service)
+			require.Equal(t, "me", m.User)
+			require.Equal(t, uint16(tls.VersionTLS13), m.TLS.Version)
+			require.Equal(t, 1, s.Connections(service))
+			require.Equal(t, 1, s.Attempts(service))
+			require.Equal(t, 1, s.Attempts(""))
+		})
+	}
+}
+
+func TestWorksWithoutTesting(t *testing.T) {
+	s := &submittest.Server{Host: "smtp.example.org"}
+	require.NoError(t, s.Start())
+	defer s.Close()
+	require.Error(t, s.Start(), "twice")
+
+	addr := net.JoinHostPort("localhost", "465")
+	conn, err := s.Config().DialContext(context.Background(), "tcp", addr)
+	require.NoError(t, err)
+	c := tls.Client(conn, &tls.Config{RootCAs: s.CertPool(), ServerName: "smtp.example.org"})
+	greeting := make([]byte, 4)
+	_, err = io.ReadFull(c, greeting)
+	require.NoError(t, err)
+	require.Equal(t, "220 ", string(greeting))
+	require.NoError(t, c.Close())
+}
