@@ -59,7 +59,8 @@ func (m *meter) Write(b []byte) (int, error) {
 
 // Guard cuts the connection when ctx ends, until release is called; errors of
 // the calls in between are then those of ctx. When release returns, nothing
-// that Guard started is running.
+// that Guard started is running. It may be called again, to no effect, until the
+// next Guard.
 func (c *Conn) Guard(ctx context.Context) (release func()) {
 	c.ctx = ctx
 	if ctx.Done() == nil {
@@ -71,6 +72,9 @@ func (c *Conn) Guard(ctx context.Context) (release func()) {
 		close(cut)
 	})
 	return func() {
+		if c.ctx == nil {
+			return // has been called before
+		}
 		if !stop() {
 			<-cut
 			c.fail(&LostError{ContextError(ctx)})

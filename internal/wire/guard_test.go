@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,6 +36,16 @@ func TestGuardEnded(t *testing.T) {
 	})
 }
 
-var _ = strings.NewReader
-var _ = synctest.Wait
-var _ = time.Second
+// Release may be called twice: early, where the call is over, and deferred.
+func TestGuardReleaseTwice(t *testing.T) {
+	bubble(t, (*peer).silence, func(t *testing.T, c *Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		release := c.Guard(ctx)
+		release()
+		release()
+		cancel()
+		release()
+		synctest.Wait()
+		require.NoError(t, c.Broken())
+	})
+}

@@ -26,7 +26,7 @@ const (
 
 // bubble runs test in virtual time, with a connection to a server that serve
 // plays. The clock stands where the server may speak first. After the test the
-// connection is cut and the server waited for, so that the bubble finds what is
+// network is closed and the server waited for, so that the bubble finds what is
 // left over.
 func bubble(t *testing.T, serve func(*peer), test func(*testing.T, *Conn)) {
 	t.Helper()
@@ -53,8 +53,12 @@ func network(t *testing.T, serve func(*peer), test func(*testing.T, *fakenet.Net
 			}
 		})
 		defer servers.Wait()
-		defer n.Check(t)
-		defer l.Close()
+		defer func() {
+			l.Close()
+			for _, link := range n.Links(addr) {
+				link.Client().Close()
+			}
+		}()
 		test(t, n)
 	})
 }
@@ -65,9 +69,7 @@ func connect(t *testing.T, n *fakenet.Network) *Conn {
 	nc, err := n.DialContext(t.Context(), "tcp", addr)
 	require.NoError(t, err)
 	time.Sleep(rtt / 2)
-	c := NewConn(nc)
-	t.Cleanup(c.Cut)
-	return c
+	return NewConn(nc)
 }
 
 // A peer is a server that does as the test says, and shares no code with Conn.
