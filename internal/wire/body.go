@@ -32,6 +32,9 @@ var ErrEightBit = errors.New("octet above 127, and the server does not offer 8BI
 // Ended tells whether the end of the message was handed to the network: if so,
 // and no verdict is read, the outcome is uncertain. If not, the connection has
 // been cut and the server discards what it has.
+//
+// A Read of src that blocks cannot be cut short: the end of the call is noticed
+// when it returns.
 func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (ended bool, err error) {
 	if err := c.ready(); err != nil {
 		return false, err
@@ -43,7 +46,10 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 	}
 	out := c.body[:0]
 	for idle := 0; ; {
-		n, rerr := src.Read(c.in)
+		n, rerr := c.read(src)
+		if err := c.Broken(); err != nil {
+			return false, err // the call has ended meanwhile
+		}
 		if out, err = enc.append(out, c.in[:n]); err != nil {
 			return false, c.fail(&BodyError{err})
 		}
@@ -63,6 +69,26 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 			}
 		}
 	}
+}
+
+// errCount is said of a reader that breaks the contract of io.Reader.
+var errCount = errors.New("reader returned an impossible count")
+
+// read reads a piece of a message. Should src panic, the connection must not
+// survive amid the message: the next command would become a part of it.
+func (c *Conn) read(src io.Reader) (n int, err error) {
+	returned := false
+	defer func() {
+		if !returned {
+			c.fail(&BodyError{errors.New("reader panicked")})
+		}
+	}()
+	n, err = src.Read(c.in)
+	returned = true
+	if n < 0 || n > len(c.in) {
+		return 0, errCount
+	}
+	return n, err
 }
 
 // writeRecords writes full records and returns the rest.
