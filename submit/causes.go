@@ -132,7 +132,7 @@ func handshakeCause(err error, upgraded bool, name string) error {
 	case errors.As(err, &record):
 		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:])}
 	case errors.As(err, &verify):
-		return &cause{meaning: ErrInsecure, text: certificateText(verify, name), err: err, whole: true}
+		return &cause{meaning: ErrInsecure, text: certificateText(verify, name), err: errors.Join(ErrCertificate, err), whole: true}
 	}
 	return &cause{meaning: ErrInsecure, err: err}
 }

@@ -3,6 +3,7 @@ package submit
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"os"
 	"sync/atomic"
@@ -156,7 +157,11 @@ func (s *Session) greet(ctx context.Context) (err error) {
 	began := time.Now()
 	defer func() { s.step(ctx, PhaseGreeting, began, err) }()
 	first, err := s.conn.First(s.config.Timeouts.command())
-	if err != nil {
+	var silent *wire.TimeLimitError
+	switch {
+	case errors.As(err, &silent) && s.tls == nil:
+		return s.failure(PhaseGreeting, &cause{text: "server does not greet; it may expect TLS from the first byte", err: err})
+	case err != nil:
 		return s.failure(PhaseGreeting, err)
 	}
 	if what := speaks(first); what != SpeaksSMTP {
@@ -190,8 +195,7 @@ func (s *Session) hello(ctx context.Context, phase Phase) (err error) {
 		break
 	}
 	if s.tls != nil && s.config.Credentials != nil && len(s.ext.Mechanisms()) == 0 {
-		return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials,
-			text: "credentials are given, but the server offers no authentication"}}
+		return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: ErrAuthNotOffered}}
 	}
 	return nil
 }

@@ -20,6 +20,28 @@ var (
 	ErrClosed      = errors.New("closed")                                    // the session or pool, by its owner
 )
 
+// Why an error is what it is, beyond what most callers ask. Each of these goes
+// with one of the errors above; they decide whether another port may be tried.
+var (
+	// ErrCertificate: the server's certificate, or its name, is not valid. It
+	// goes with ErrInsecure; [errors.As] finds the *[tls.CertificateVerificationError].
+	ErrCertificate = errors.New("certificate not accepted")
+
+	// ErrInjection: cleartext followed the reply to STARTTLS, put there by
+	// somebody who wants it to be taken for a reply over TLS. It goes with
+	// ErrInsecure.
+	ErrInjection = errors.New("possible response injection")
+
+	// ErrNoSTARTTLS: STARTTLS was not offered, or refused. Either the server
+	// speaks in cleartext only, or somebody in between would like it to. It goes
+	// with ErrInsecure.
+	ErrNoSTARTTLS = errors.New("server offers no STARTTLS: stripped, or a cleartext-only server")
+
+	// ErrAuthNotOffered: credentials are given, and the server offers no way to
+	// authenticate. It goes with ErrCredentials.
+	ErrAuthNotOffered = errors.New("credentials are given, but the server offers no authentication")
+)
+
 // Error is what goes wrong while talking to a server. [errors.Is] tells what it
 // means, by the sentinel errors of this package; [errors.As] reaches the causes:
 // *[smtp.SMTPError] where the server replied, *[tls.CertificateVerificationError],

@@ -2,6 +2,7 @@ package submit
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/netip"
@@ -69,7 +70,28 @@ func (c *Config) tlsFor(host string) (*tls.Config, error) {
 	if unverified(t) && !c.mayBeLoopback(host) {
 		return nil, errUnverified()
 	}
+	markCallers(t)
 	return t, nil
+}
+
+// markCallers makes what the caller's own verification says recognisable: to
+// refuse a certificate is another thing than to fail in a handshake.
+func markCallers(t *tls.Config) {
+	if verify := t.VerifyConnection; verify != nil {
+		t.VerifyConnection = func(state tls.ConnectionState) error { return notAccepted(verify(state)) }
+	}
+	if verify := t.VerifyPeerCertificate; verify != nil {
+		t.VerifyPeerCertificate = func(raw [][]byte, chains [][]*x509.Certificate) error {
+			return notAccepted(verify(raw, chains))
+		}
+	}
+}
+
+func notAccepted(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &cause{meaning: ErrCertificate, text: ErrCertificate.Error(), err: err}
 }
 
 func unverified(t *tls.Config) bool { return t.InsecureSkipVerify && t.VerifyConnection == nil }
@@ -110,13 +132,13 @@ func (c *Config) checkVerified(conn *tls.Conn) error {
 		return nil
 	case c.TLS != nil && c.TLS.VerifyConnection != nil:
 		if err := c.TLS.VerifyConnection(state); err != nil {
-			return &cause{meaning: ErrInsecure, text: "certificate not accepted", err: err}
+			return &cause{meaning: ErrInsecure, err: notAccepted(err)}
 		}
 		return nil
 	}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
 		return nil
 	}
-	return &cause{meaning: ErrInsecure,
+	return &cause{meaning: ErrInsecure, err: ErrCertificate, whole: true,
 		text: "connection is not verified: neither crypto/tls nor Config.TLS.VerifyConnection has checked the certificate"}
 }

@@ -35,16 +35,6 @@ func (t *STARTTLS) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	return Over(ctx, t, m)
 }
 
-// ErrNoSTARTTLS says that a server did not offer STARTTLS, or refused it. It
-// goes with [ErrInsecure]: there is a cleartext-only server, or somebody in
-// between who would like one.
-var ErrNoSTARTTLS = errors.New("server offers no STARTTLS: stripped, or a cleartext-only server")
-
-// ErrInjection says that cleartext followed the reply to STARTTLS, put there by
-// somebody who wants it to be taken for a reply over TLS. It goes with
-// [ErrInsecure].
-var ErrInjection = errors.New("possible response injection")
-
 func noSTARTTLS(err error) error {
 	return &cause{meaning: ErrInsecure, text: ErrNoSTARTTLS.Error(), err: errors.Join(ErrNoSTARTTLS, err), whole: true}
 }
