@@ -101,6 +101,8 @@ func (f *Fault) check() error {
 		return fmt.Errorf("no such service: %q", f.Service)
 	case !f.Do.appliesAt(f.Phase):
 		return fmt.Errorf("%v does not apply to phase %v", f.Do, f.Phase)
+	case f.Service == submit.Submissions && (f.Phase == submit.PhaseStartTLS || f.Phase == submit.PhaseHelloAgain):
+		return fmt.Errorf("phase %v does not apply to %s", f.Phase, f.Service)
 	case f.Code != 0 && (f.Code < 200 || f.Code > 599):
 		return fmt.Errorf("no reply has the code %d", f.Code)
 	case f.After < 0 || f.Times < 0:

@@ -2,6 +2,7 @@ package submittest
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -92,6 +93,16 @@ func (r *relay) close() {
 type end struct {
 	net.Conn
 	dialogue *dialogue
+}
+
+// Read reads as from a network: go-smtp goes on reading what it has closed
+// itself, and logs errors that it does not know.
+func (e *end) Read(p []byte) (int, error) {
+	n, err := e.Conn.Read(p)
+	if errors.Is(err, io.ErrClosedPipe) {
+		err = net.ErrClosed
+	}
+	return n, err
 }
 
 // A backlog is the listener that go-smtp's server serves.
