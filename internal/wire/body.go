@@ -123,8 +123,10 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 
 // stopped is for a server that no longer reads: it may have said why.
 func (c *Conn) stopped(err error, limit time.Duration) error {
-	if r, ok := c.lastReply(); ok {
-		return c.fail(&LostError{&UnaskedError{r}})
+	var said error
+	c.hear(err, 1, limit, func(_ int, r Reply) { said = &LostError{&UnaskedError{r}} })
+	if said != nil {
+		return c.fail(said)
 	}
 	return c.network(err, limit)
 }

@@ -148,7 +148,7 @@ func deadline(limit time.Duration) time.Time {
 }
 
 func (c *Conn) write(b []byte, limit time.Duration) error {
-	c.nc.SetWriteDeadline(deadline(limit))
+	c.nc.SetWriteDeadline(deadline(limit - reserve(limit)))
 	if _, err := c.nc.Write(b); err != nil {
 		return err
 	}
@@ -160,24 +160,31 @@ func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
 	if c.err != nil {
 		return Reply{}, c.err
 	}
-	r, err := c.readReply(limit)
+	r, err := c.receive(limit)
 	if err == nil && r.Code == 421 {
 		c.fail(&LostError{io.EOF})
 	}
-	return r, err
+	return r, c.broken(err, limit)
 }
 
-func (c *Conn) readReply(limit time.Duration) (Reply, error) {
+func (c *Conn) receive(limit time.Duration) (Reply, error) {
 	c.nc.SetReadDeadline(deadline(limit))
-	r, err := readReply(c.br)
-	var broken *ProtocolError
+	return readReply(c.br)
+}
+
+// broken breaks the connection with what ended a read or a write, if anything.
+func (c *Conn) broken(err error, limit time.Duration) error {
+	var (
+		protocol *ProtocolError
+		lost     *LostError
+	)
 	switch {
 	case err == nil:
-		return r, nil
-	case errors.As(err, &broken):
-		return Reply{}, c.fail(err)
+		return nil
+	case errors.As(err, &protocol), errors.As(err, &lost):
+		return c.fail(err)
 	default:
-		return Reply{}, c.network(err, limit)
+		return c.network(err, limit)
 	}
 }
 
@@ -250,7 +257,7 @@ func (c *Conn) Quit() {
 	if c.ready() == nil {
 		late := time.AfterFunc(time.Second, c.Cut) // closing TLS may wait for five
 		defer late.Stop()
-		if t, ok := c.nc.(*tls.Conn); c.write([]byte("QUIT\r\n"), time.Second) == nil && ok {
+		if t, ok := c.nc.(*tls.Conn); c.write([]byte("QUIT\r\n"), -1) == nil && ok {
 			t.CloseWrite() // close_notify: RFC 8314, section 3.4
 		}
 	}

@@ -3,7 +3,10 @@ package wire
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
+	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -12,8 +15,14 @@ import (
 // (RFC 2920, section 3.1).
 const safeFlight = 4096
 
-// lastWords is how long a server that stopped reading may take to say why.
+// lastWords is how long a server that broke off may take to say why.
 const lastWords = time.Second
+
+// reserve is the end of a time limit, which writing leaves to hear what a server
+// said that stopped reading: it is here, or will not come.
+func reserve(limit time.Duration) time.Duration {
+	return max(0, min(limit/2, 10*time.Millisecond))
+}
 
 // Queue adds a command to the next flight. An error leaves the queue as it was.
 func (c *Conn) Queue(verb string, args ...string) error {
@@ -45,9 +54,10 @@ func (c *Conn) Send(limit time.Duration, each func(i int, r Reply)) error {
 		return c.sendBeside(out, n, limit, each)
 	}
 	if err := c.write(out, limit); err != nil {
-		return c.hearOut(err, n, limit, each)
+		c.hear(err, n, limit, each)
+		return c.network(err, limit)
 	}
-	return c.collect(n, limit, each)
+	return c.broken(c.collect(n, limit, each), limit)
 }
 
 // Command sends one command and returns the reply to it.
@@ -114,10 +124,10 @@ type UnaskedError struct{ Reply Reply }
 
 func (e *UnaskedError) Error() string { return "server said unasked: " + e.Reply.String() }
 
-// collect reads n replies.
+// collect reads n replies. What ends it is not yet told apart.
 func (c *Conn) collect(n int, limit time.Duration, each func(i int, r Reply)) error {
 	for i := range n {
-		r, err := c.readReply(limit)
+		r, err := c.receive(limit)
 		if err != nil {
 			return err
 		}
@@ -125,58 +135,64 @@ func (c *Conn) collect(n int, limit time.Duration, each func(i int, r Reply)) er
 		if r.Code == 421 {
 			// It may answer any command, and ends the session; replies to what
 			// else is in the flight need not come (RFC 5321, section 3.8).
-			return c.fail(&LostError{io.EOF})
+			return &LostError{io.EOF}
 		}
 	}
 	return nil
 }
 
-// hearOut is for a write that failed: replies may have come before it did.
-func (c *Conn) hearOut(err error, n int, limit time.Duration, each func(i int, r Reply)) error {
-	for i := 0; i < n && c.err == nil; i++ {
-		r, ok := c.lastReply()
-		if !ok {
-			break
+// hear is for a write that failed with err: up to n replies may have come before
+// it did.
+func (c *Conn) hear(err error, n int, limit time.Duration, each func(i int, r Reply)) {
+	c.nc.SetReadDeadline(time.Now().Add(patience(err, limit)))
+	for i := range n {
+		r, err := readReply(c.br)
+		if err != nil {
+			return
 		}
 		each(i, r)
 	}
-	return c.network(err, limit)
 }
 
-// lastReply reads a reply from a server that stopped reading, if there is one.
-func (c *Conn) lastReply() (Reply, bool) {
-	if c.ctx != nil && c.ctx.Err() != nil {
-		return Reply{}, false
+// patience is how long to listen after a write failed with err.
+func patience(err error, limit time.Duration) time.Duration {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return reserve(limit)
 	}
-	c.nc.SetReadDeadline(deadline(lastWords))
-	r, err := readReply(c.br)
-	return r, err == nil
+	return lastWords
 }
 
 // sendBeside writes a large flight while it reads the replies, since a server
 // may stop reading until we read what it wrote.
 func (c *Conn) sendBeside(out []byte, n int, limit time.Duration, each func(i int, r Reply)) error {
-	var hurry *time.Timer
-	written := make(chan error, 1)
+	var (
+		hurry   *time.Timer
+		hurried atomic.Bool
+		written = make(chan error, 1)
+	)
 	go func() { // waited for below
 		err := c.writeAll(out, limit)
 		if err != nil {
-			hurry = time.AfterFunc(lastWords, c.Cut) // ends the reader
+			hurry = time.AfterFunc(patience(err, limit), func() { // ends the reader
+				hurried.Store(true)
+				c.Cut()
+			})
 		}
 		written <- err
 	}()
 	err := c.collect(n, limit, each)
+	byWriter := err == nil || hurried.Load()
 	if err != nil {
 		c.Cut() // ends the writer
 	}
 	werr := <-written
-	if werr != nil {
+	if hurry != nil {
 		hurry.Stop()
-		if err == nil {
-			err = c.network(werr, limit)
-		}
 	}
-	return err
+	if byWriter {
+		err = werr
+	}
+	return c.broken(err, limit)
 }
 
 // writeAll writes in pieces, so that the limit is on progress.
