@@ -1,0 +1,2 @@
+// Package negotiate decides how to reach a submission server.
+package negotiate

@@ -1,0 +1,37 @@
+package negotiate
+
+import "strings"
+
+// Error is returned when no transport could be used. Its report has every
+// attempt, and its text the error of each, so that the failure of one does not
+// hide another's. What [errors.Is] and [errors.As] see is what decided.
+type Error struct{ Report *Report }
+
+// Error returns one line: why each transport that was tried could not be used.
+func (e *Error) Error() string {
+	var texts []string
+	for _, a := range e.Report.Attempts {
+		if a.Outcome != NotTried {
+			texts = append(texts, a.reason())
+		}
+	}
+	return strings.Join(texts, "; ")
+}
+
+// Unwrap returns what decided: the error of the attempt that ended the
+// negotiation or, if none did, the errors of all of them.
+func (e *Error) Unwrap() []error {
+	var fatal, failed []error
+	for _, a := range e.Report.Attempts {
+		switch {
+		case a.Outcome == Fatal:
+			fatal = append(fatal, a.Err)
+		case a.Err != nil:
+			failed = append(failed, a.Err)
+		}
+	}
+	if fatal != nil {
+		return fatal
+	}
+	return failed
+}

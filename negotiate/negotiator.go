@@ -1,0 +1,102 @@
+package negotiate
+
+import (
+	"context"
+
+	"github.com/mailport/mailport/submit"
+)
+
+// A Negotiator is a [submit.Transport] made of other transports. It opens a
+// session with the best one that its [Policy] allows and the network permits.
+// It is a [submit.Submitter] too, that negotiates for each message; a
+// [submit.Pool] with a Negotiator as its transport keeps what it found.
+//
+// A Negotiator is safe for concurrent use and must not change while in use.
+type Negotiator struct {
+	Host string // required, unless Transports is set
+
+	// Port 0 means implicit TLS on 465 and STARTTLS on 587. Any other is tried
+	// in both modes, in the order of Policy.
+	Port int
+
+	// ImplicitPort and STARTTLSPort, where they are not 0, are used instead of
+	// Port for one of the transports.
+	ImplicitPort, STARTTLSPort int
+
+	// Transports, if not nil, are tried in their order instead of those made
+	// from Host, ports and Config; Policy.Prefer does not count then. What they
+	// dial should be one and the same service.
+	Transports []submit.Transport
+
+	Policy  Policy
+	Observe func(*Report) // if not nil, called once per negotiation, before Dial returns
+
+	submit.Config // for the transports made from Host
+}
+
+var (
+	_ submit.Transport = (*Negotiator)(nil)
+	_ submit.Submitter = (*Negotiator)(nil)
+)
+
+// Dial opens a session: the first that has TLS, verified, and an answer to EHLO.
+// The attempts that lose have ended when Dial returns, and none has seen a
+// credential. If there is no session the error is an [*Error], with a [Report].
+func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
+	candidates, err := n.candidates()
+	if err != nil {
+		return nil, err
+	}
+	session, report := newRace(n.Policy, candidates).run(ctx)
+	if n.Observe != nil {
+		n.Observe(report)
+	}
+	if session == nil {
+		return nil, &Error{Report: report}
+	}
+	return session, nil
+}
+
+// Submit negotiates, authenticates and submits m, over a session of its own,
+// see [submit.Over].
+func (n *Negotiator) Submit(ctx context.Context, m submit.Message) (*submit.Receipt, error) {
+	return submit.Over(ctx, n, m)
+}
+
+// Endpoint returns that of the transport which is tried first.
+func (n *Negotiator) Endpoint() submit.Endpoint {
+	if candidates, err := n.candidates(); err == nil {
+		return candidates[0].Endpoint()
+	}
+	return submit.Endpoint{Host: n.Host}
+}
+
+// candidates are the transports that may be tried, in their order.
+func (n *Negotiator) candidates() ([]submit.Transport, error) {
+	list := n.Transports
+	switch {
+	case list == nil && n.Host == "":
+		return nil, &submit.InvalidError{Field: "Negotiator.Host", Reason: "no host given"}
+	case list == nil:
+		list = []submit.Transport{
+			&submit.ImplicitTLS{Host: n.Host, Port: orPort(n.ImplicitPort, n.Port), Config: n.Config},
+			&submit.STARTTLS{Host: n.Host, Port: orPort(n.STARTTLSPort, n.Port), Config: n.Config},
+		}
+		if n.Policy.Prefer == STARTTLS {
+			list[0], list[1] = list[1], list[0]
+		}
+	case len(list) == 0:
+		return nil, &submit.InvalidError{Field: "Negotiator.Transports", Reason: "is empty, not nil"}
+	}
+	if n.Policy.FailClosed {
+		list = list[:1]
+	}
+	return list, nil
+}
+
+func orPort(port, otherwise int) int {
+	if port == 0 {
+		return otherwise
+	}
+	return port
+}

@@ -1,0 +1,243 @@
+package negotiate
+
+import (
+	"context"
+	"crypto/tls"
+	"sync"
+	"time"
+
+	"github.com/mailport/mailport/submit"
+)
+
+// A race starts transports one after the other and keeps the first that is
+// ready: TLS verified and EHLO answered. That is before authentication, so a
+// loser has not seen a credential.
+type race struct {
+	policy    Policy
+	runners   []*runner
+	began     time.Time
+	latest    *runner       // the one that was started last
+	headStart *time.Timer   // of the latest
+	connected chan progress // news of the runners
+	arrived   chan *runner  // each runner that was started, once
+}
+
+// progress is that a runner has a connection, and how long that took.
+type progress struct {
+	*runner
+	took time.Duration
+}
+
+// A runner is one transport in a race. Its own goroutine writes to it until it
+// arrives, and the race after that.
+type runner struct {
+	transport submit.Transport
+	place     int // in the order of preference
+
+	mu      sync.Mutex // guards attempt against events that come at the same time
+	attempt Attempt
+	session *submit.Session
+	verdict verdict // what may follow the failure of this one
+	judged  bool    // it failed by itself, and was not stopped by another's arrival
+}
+
+func newRace(p Policy, transports []submit.Transport) *race {
+	r := &race{policy: p, connected: make(chan progress, len(transports)), arrived: make(chan *runner, len(transports))}
+	for i, t := range transports {
+		r.runners = append(r.runners, &runner{transport: t, place: i, attempt: Attempt{Endpoint: t.Endpoint()}})
+	}
+	return r
+}
+
+// run returns the session of the winner, or nil, and the story. When it
+// returns, every runner has arrived.
+func (r *race) run(ctx context.Context) (*submit.Session, *Report) {
+	r.began = time.Now()
+	r.headStart = time.NewTimer(time.Hour)
+	defer r.headStart.Stop()
+	racing, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var started sync.WaitGroup
+	winner := r.decide(func(c *runner) {
+		started.Go(func() { // waited for below
+			c.run(racing, r)
+			r.arrived <- c
+		})
+	})
+	cancel()
+	started.Wait()
+	r.settle(ctx, winner)
+	if winner == nil {
+		return nil, r.report()
+	}
+	return winner.session, r.report()
+}
+
+// decide starts runners until one is ready, or one has failed in a way that
+// ends the race, or all have failed.
+func (r *race) decide(start func(*runner)) (winner *runner) {
+	running := 0
+	begin := func(may verdict) {
+		if c := r.waiting(may); c != nil {
+			r.latest = c
+			c.attempt.Began, c.attempt.Outcome = time.Since(r.began), Failed // until it is known better
+			running++
+			start(c)
+			r.giveHeadStart(r.policy.headStart())
+		}
+	}
+	for begin(next); running > 0; {
+		select {
+		case <-r.headStart.C:
+			begin(next)
+		case c := <-r.connected:
+			if c.runner == r.latest {
+				r.giveHeadStart(r.policy.readyWithin(c.took))
+			}
+		case c := <-r.arrived:
+			running--
+			if c.session != nil {
+				return r.preferred(c, running)
+			}
+			r.judge(c)
+			if c.verdict == stop {
+				return nil
+			}
+			begin(c.verdict)
+		}
+	}
+	return nil
+}
+
+// giveHeadStart lets the latest runner run alone for d. A negative head start
+// has no end: only a failure lets the next one start.
+func (r *race) giveHeadStart(d time.Duration) {
+	if r.policy.headStart() < 0 {
+		r.headStart.Stop()
+		return
+	}
+	r.headStart.Reset(d)
+}
+
+// waiting returns the first runner that has not been started and may be.
+func (r *race) waiting(may verdict) *runner {
+	for _, c := range r.runners {
+		if c.attempt.Outcome == NotTried && (may == next || c.attempt.Endpoint.Service == submit.Submissions) {
+			return c
+		}
+	}
+	return nil
+}
+
+// judge says what may follow the failure of c.
+func (r *race) judge(c *runner) {
+	f := classify(c.attempt.Err)
+	if f == noSuchName && r.elsewhere(c) {
+		f = unreachable // the other name may resolve
+	}
+	c.verdict, c.judged = may(r.policy, f), true
+}
+
+// elsewhere reports whether a transport, of the caller's own, has another host.
+func (r *race) elsewhere(than *runner) bool {
+	for _, c := range r.runners {
+		if c.attempt.Endpoint.Host != than.attempt.Endpoint.Host {
+			return true
+		}
+	}
+	return false
+}
+
+// preferred returns first unless one that comes before it in preference is ready
+// at the same time. It waits for no time at all: the timer only makes sure that
+// whatever happens now has happened.
+func (r *race) preferred(first *runner, running int) *runner {
+	r.headStart.Reset(0)
+	for ; running > 0; running-- {
+		select {
+		case c := <-r.arrived:
+			c.judged = c.session == nil
+			if c.session != nil && c.place < first.place {
+				first = c
+			}
+		case <-r.headStart.C:
+			return first
+		}
+	}
+	return first
+}
+
+// settle writes down how each runner ended, and says goodbye to those that were
+// ready and lost.
+func (r *race) settle(ctx context.Context, winner *runner) {
+	for _, c := range r.runners {
+		switch {
+		case c.attempt.Outcome == NotTried:
+		case c == winner:
+			c.attempt.Outcome = Won
+		case c.session != nil:
+			c.session.Close()
+			c.attempt.Outcome = Lost
+		case c.judged && c.verdict == next || c.judged && winner != nil:
+			c.attempt.Outcome = Failed
+		case c.judged || ctx.Err() != nil:
+			// Also where no STARTTLS left only implicit TLS to try, and that did
+			// not work: it is the one to be told of.
+			c.attempt.Outcome = Fatal
+		default:
+			c.attempt.Outcome, c.attempt.Err = Lost, nil
+		}
+	}
+}
+
+// run dials.
+func (c *runner) run(ctx context.Context, r *race) {
+	ctx = submit.WithTrace(ctx, func(_ context.Context, e submit.Event) { c.observe(e, r) })
+	session, err := c.transport.Dial(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session, c.attempt.Err = session, err
+	c.attempt.Took = time.Since(r.began) - c.attempt.Began
+}
+
+// observe follows what the transport does.
+func (c *runner) observe(e submit.Event, r *race) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.attempt.Phase = e.Phase
+	if e.Address != "" {
+		c.attempt.Address = e.Address
+	}
+	if e.TLS != nil {
+		c.attempt.TLS = e.TLS
+	}
+	if e.Phase == submit.PhaseConnect && e.Err == nil {
+		select {
+		case r.connected <- progress{c, e.Took}:
+		default: // a transport that connects more than once
+		}
+	}
+}
+
+// report is the story of the race, in the order in which it happened.
+func (r *race) report() *Report {
+	report := &Report{Took: time.Since(r.began)}
+	for _, c := range r.runners {
+		report.Attempts = append(report.Attempts, c.attempt)
+	}
+	report.sort()
+	return report
+}
+
+// certificateNames are the names that a certificate was issued for.
+func certificateNames(state *tls.ConnectionState) []string {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	leaf := state.PeerCertificates[0]
+	names := append([]string(nil), leaf.DNSNames...)
+	for _, ip := range leaf.IPAddresses {
+		names = append(names, ip.String())
+	}
+	return names
+}
