@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits of what we say in one line, with its end. RFC 5321, section 4.5.3.1.4,
@@ -22,14 +23,12 @@ var errControl = errors.New("control character in a command")
 // goes through here: no argument can end the line, and none can become two.
 func appendCommand(dst []byte, verb string, args ...string) ([]byte, error) {
 	start := len(dst)
-	for i, word := range append([]string{verb}, args...) {
-		if err := checkWord(word); err != nil {
-			return dst[:start], err
-		}
-		if i > 0 {
-			dst = append(dst, ' ')
-		}
-		dst = append(dst, word...)
+	dst, err := appendWord(dst, verb)
+	for i := 0; i < len(args) && err == nil; i++ {
+		dst, err = appendWord(append(dst, ' '), args[i])
+	}
+	if err != nil {
+		return dst[:start], err
 	}
 	dst = append(dst, "\r\n"...)
 	if n := len(dst) - start; n > MaxCommand {
@@ -38,37 +37,55 @@ func appendCommand(dst []byte, verb string, args ...string) ([]byte, error) {
 	return dst, nil
 }
 
-// checkWord refuses what would be more, or something else, than one argument: a
-// control character anywhere; a space or an angle bracket outside of quotes,
-// but for the brackets around a path. Paths and parameters are well formed
-// before they come here; this is the second lock on the door.
-func checkWord(word string) error {
-	inner := word
-	for _, frame := range []string{"FROM:<", "TO:<"} {
-		if rest, ok := strings.CutPrefix(word, frame); ok && strings.HasSuffix(rest, ">") {
-			inner = rest[:len(rest)-1]
+// appendWord refuses what would be more, or something else, than one argument: a
+// control character or half a character anywhere; a space or an angle bracket
+// but around a path and, within it, in quotes, which mean nothing elsewhere.
+// Paths and parameters are well formed before they come here; this is the second
+// lock on the door.
+func appendWord(dst []byte, word string) ([]byte, error) {
+	inner, isPath := cutFrame(word)
+	switch {
+	case word == "":
+		return dst, errors.New("empty word in a command")
+	case !isText(word):
+		return dst, errControl
+	case word == "FROM:<>", word == "AUTH=<>": // RFC 5321, section 4.5.5; RFC 4954, section 5
+	case isPath && !isOnePath(inner), !isPath && strings.ContainsAny(word, " <>"):
+		return dst, errors.New("space, angle bracket or quote in a command, where it means something")
+	}
+	return append(dst, word...), nil
+}
+
+// cutFrame returns what stands between the angle brackets of MAIL or RCPT.
+func cutFrame(word string) (inner string, ok bool) {
+	if inner, ok = strings.CutPrefix(word, "FROM:<"); !ok {
+		if inner, ok = strings.CutPrefix(word, "TO:<"); !ok {
+			return "", false
 		}
 	}
-	if inner == "" || word == "AUTH=<>" { // the null path; RFC 4954, section 5
-		return nil
-	}
+	return strings.CutSuffix(inner, ">")
+}
+
+// isText reports whether s is UTF-8 without control characters.
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
+}
+
+// isOnePath reports whether s is not empty, has no space or angle bracket but in
+// quotes, and ends outside of them.
+func isOnePath(s string) bool {
 	quoted := false
-	for i := 0; i < len(inner); i++ {
-		switch c := inner[i]; {
-		case c < ' ' || c == 0x7f:
-			return errControl
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
 		case c == '"':
 			quoted = !quoted
-		case quoted && c == '\\' && i+1 < len(inner) && inner[i+1] >= ' ' && inner[i+1] != 0x7f:
-			i++
+		case quoted && c == '\\':
+			i++ // whatever follows means itself
 		case !quoted && (c == ' ' || c == '<' || c == '>'):
-			return fmt.Errorf("unquoted %q in a command", c)
+			return false
 		}
 	}
-	if quoted {
-		return errors.New("unbalanced quote in a command")
-	}
-	return nil
+	return s != "" && !quoted
 }
 
 // appendAuthLine appends a line of an authentication exchange: base64, or "*".
@@ -90,10 +107,8 @@ func Parameter(keyword, value string) (string, error) {
 	if value == "" {
 		return keyword, nil
 	}
-	for i := range len(value) {
-		if c := value[i]; c <= ' ' || c == 0x7f || c == '=' {
-			return "", fmt.Errorf("character %q in the value of %s", c, keyword)
-		}
+	if !isText(value) || strings.ContainsAny(value, " =<>") {
+		return "", fmt.Errorf("character in the value of %s that no parameter can hold", keyword)
 	}
 	return keyword + "=" + value, nil
 }
@@ -114,11 +129,12 @@ func Xtext(s string) string {
 }
 
 // Unitext encodes s as utf-8-addr-xtext of RFC 6533, section 3, which is ASCII
-// and so can be sent to any server.
+// and so can be sent to any server. There a quote stands for itself, and strict
+// servers refuse it encoded.
 func Unitext(s string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`+="<>\`, r) {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`+=<>\`, r) {
 			fmt.Fprintf(&b, `\x{%02X}`, r)
 		} else {
 			b.WriteRune(r)

@@ -43,6 +43,7 @@ func (c *Conn) Drop() { c.out, c.queued = c.out[:0], 0 }
 // for the replies that did arrive: a server may refuse a command and hang up.
 func (c *Conn) Send(limit time.Duration, each func(i int, r Reply)) error {
 	out, n := c.out, c.queued
+	defer clear(out) // it may hold a password
 	c.Drop()
 	if cap(c.out) > 4*safeFlight {
 		c.out = nil // a great many recipients, once
@@ -77,7 +78,6 @@ func (c *Conn) AuthLine(limit time.Duration, line string) (Reply, error) {
 		return Reply{}, err
 	}
 	c.out, c.queued = out, 1
-	defer clear(out) // it may hold a password
 	return c.sendOne(limit)
 }
 
