@@ -17,7 +17,7 @@ func ParseEHLO(r Reply, without ...string) Extensions {
 	ext := Extensions{}
 	for _, line := range r.Lines[min(1, len(r.Lines)):] {
 		keyword, params := splitKeyword(line)
-		if !isKeyword(keyword) || slices.ContainsFunc(without, func(w string) bool { return strings.EqualFold(w, keyword) }) {
+		if keyword == "" || slices.ContainsFunc(without, func(w string) bool { return strings.EqualFold(w, keyword) }) {
 			continue
 		}
 		if earlier := ext[keyword]; keyword == "AUTH" && earlier != "" {
@@ -29,25 +29,28 @@ func ParseEHLO(r Reply, without ...string) Extensions {
 }
 
 // splitKeyword also takes "AUTH=LOGIN PLAIN", the form of drafts before RFC
-// 2554 that servers still send, for "AUTH LOGIN PLAIN".
+// 2554 that servers still send, for "AUTH LOGIN PLAIN". The keyword is "" if there
+// is none.
 func splitKeyword(line string) (keyword, params string) {
 	fields := strings.Fields(line)
 	if len(fields) == 0 {
 		return "", ""
 	}
-	keyword = strings.ToUpper(fields[0])
-	if first, ok := strings.CutPrefix(keyword, "AUTH="); ok {
-		keyword, fields[0] = "AUTH", first
-	} else {
-		fields = fields[1:]
+	keyword, fields = fields[0], fields[1:]
+	if before, after, ok := strings.Cut(keyword, "="); ok && strings.EqualFold(before, "AUTH") {
+		keyword, fields = before, append(strings.Fields(after), fields...)
 	}
-	return keyword, strings.Join(fields, " ")
+	if !isKeyword(keyword) {
+		return "", ""
+	}
+	return strings.ToUpper(keyword), strings.Join(fields, " ")
 }
 
+// isKeyword knows ASCII only: there are other letters whose upper case is "S".
 func isKeyword(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		alnum := 'A' <= c && c <= 'Z' || isDigit(c)
+		alnum := 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || isDigit(c)
 		if !alnum && (c != '-' || i == 0) {
 			return false
 		}
