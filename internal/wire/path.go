@@ -31,6 +31,8 @@ func ParsePath(s string) (Path, error) {
 		return Path{}, errors.New("not UTF-8")
 	case strings.ContainsFunc(s, isControl):
 		return Path{}, errors.New("control character")
+	case strings.HasSuffix(s, ">"):
+		return Path{}, errors.New("display name or angle brackets: the address alone is wanted")
 	}
 	local, domain, err := splitPath(s)
 	if err != nil {
@@ -116,8 +118,11 @@ func checkDomain(s string) error {
 		return errors.New("domain longer than 255 octets")
 	}
 	for label := range strings.SplitSeq(s, ".") {
-		if label == "" || len(label) > 63 && isASCII(label) {
-			return fmt.Errorf("label %q in the domain is empty or longer than 63 octets", label)
+		switch {
+		case label == "":
+			return errors.New("empty label in the domain")
+		case len(label) > 63 && isASCII(label):
+			return fmt.Errorf("label %q in the domain is longer than 63 octets", label)
 		}
 		for _, r := range label {
 			if !isLabelRune(r) {
