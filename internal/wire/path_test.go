@@ -138,7 +138,7 @@ func TestParsePathRefuses(t *testing.T) {
 		{"toni\xff@example.test", "not UTF-8"},
 		{"toni@x.test\xe2\x80", "not UTF-8"},
 
-		{"toni> ORCPT=rfc822;z@x.test", "' ' before the @"},
+		{"toni> ORCPT=rfc822;z@x.test", "'>' before the @"},
 		{"toni>ORCPT=rfc822;z@x.test", "'>' before the @"},
 		{"toni@x.test> ORCPT=rfc822;z@x.test", "'>' in the domain"},
 		{"toni@x.test> NOTIFY=NEVER", "'>' in the domain"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -42,7 +43,7 @@ func (r Reply) Message() string {
 // String returns r on one line, with control characters and what is not UTF-8
 // made visible, so that a server cannot write into a log what it likes.
 func (r Reply) String() string {
-	text := Printable(strings.Join(r.Lines, " / "))
+	text := strings.ReplaceAll(Printable(strings.Join(r.Lines, " / ")), "\n", " / ")
 	if text == "" {
 		return strconv.Itoa(r.Code)
 	}
@@ -59,7 +60,7 @@ func Printable(s string) string {
 				switch {
 				case ok(r):
 					return r
-				case r == '\t':
+				case r == '\t', unicode.Is(unicode.Zs, r):
 					return ' '
 				}
 				return utf8.RuneError
@@ -176,8 +177,8 @@ func cutEnhanced(text string, class int) (enhanced [3]int, rest string, ok bool)
 		return enhanced, "", false
 	}
 	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 10) // at most three digits: RFC 3463, section 2
-		if err != nil || n > 999 {
+		n, err := strconv.ParseUint(part, 10, 16)
+		if err != nil || len(part) > 3 { // RFC 3463, section 2
 			return [3]int{}, "", false
 		}
 		enhanced[i] = int(n)
