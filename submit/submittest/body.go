@@ -134,15 +134,17 @@ func (d *dialogue) disturb() error {
 // one; the body was read all the same.
 func (d *dialogue) take(body io.Reader) (refusal *reply, err error) {
 	var total int64
-	piece := make([]byte, pieceSize)
+	if d.piece == nil {
+		d.piece = make([]byte, pieceSize)
+	}
 	for err == nil {
 		var n int
-		n, err = fill(body, piece)
+		n, err = fill(body, d.piece)
 		total += int64(n)
 		if n == 0 || refusal != nil {
 			continue
 		}
-		got, askErr := d.relay.chunk(piece[:n])
+		got, askErr := d.relay.chunk(d.piece[:n])
 		if askErr != nil {
 			return nil, askErr
 		}

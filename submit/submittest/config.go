@@ -36,7 +36,10 @@ func (s *Server) STARTTLSPort() int { return portOf(s.ports[1].listener.Addr()) 
 // certificate, and with the certificates of [Server].TLS if it has some.
 func (s *Server) CertPool() *x509.CertPool {
 	pool := s.ca.Pool()
-	for _, c := range s.tls.Certificates {
+	if s.TLS == nil {
+		return pool
+	}
+	for _, c := range s.TLS.Certificates {
 		if cert, err := x509.ParseCertificate(c.Certificate[0]); err == nil {
 			pool.AddCert(cert)
 		}

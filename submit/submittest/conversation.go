@@ -110,13 +110,31 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 func masked(verb, arg string) string {
 	switch verb {
 	case "AUTH":
-		mechanism, initial, _ := strings.Cut(arg, " ")
-		if initial != "" {
-			initial = " ***"
-		}
-		return strings.TrimRight("AUTH "+mechanism+initial, " ")
+		return strings.TrimRight("AUTH "+maskedAuth(arg), " ")
 	case "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "HELP":
 		return strings.TrimRight(verb+" "+arg, " ")
 	}
 	return "***"
+}
+
+// maskedAuth keeps the mechanism if it is one: who forgets it says the secret
+// where it should be.
+func maskedAuth(arg string) string {
+	mechanism, initial, _ := strings.Cut(arg, " ")
+	switch {
+	case mechanism != "" && !isMechanism(mechanism):
+		return "***"
+	case initial != "":
+		return mechanism + " ***"
+	}
+	return mechanism
+}
+
+func isMechanism(name string) bool {
+	name = strings.ToUpper(name)
+	switch name {
+	case "PLAIN", "LOGIN", "CRAM-MD5", "DIGEST-MD5", "OAUTHBEARER", "XOAUTH2", "EXTERNAL", "ANONYMOUS":
+		return true
+	}
+	return strings.HasPrefix(name, "SCRAM-SHA-") || strings.HasPrefix(name, "X-")
 }

@@ -24,7 +24,8 @@ type dialogue struct {
 	state  *tls.ConnectionState // nil before TLS
 	user   string               // who has authenticated; "" if no one
 	authed bool
-	turned bool // the greeting was a refusal: nothing but QUIT is in order
+	piece  []byte // of a body, on its way
+	turned bool   // the greeting was a refusal: nothing but QUIT is in order
 
 	extensions []string // lines of the reply to EHLO
 	stripped   string   // a keyword that a fault took away

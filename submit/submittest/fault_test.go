@@ -1,6 +1,7 @@
 package submittest_test
 
 import (
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"os"
@@ -83,4 +84,105 @@ func inMemory(t *testing.T, faults ...submittest.Fault) *submittest.Server {
 	s.Faults = faults
 	require.NoError(t, s.Start())
 	return s
+}
+
+func TestFaultsCount(t *testing.T) {
+	s := submittest.NewServer(t)
+	s.SetFaults(submittest.Fault{
+		Phase: submit.PhaseRecipient, Do: submittest.Refuse, Code: 552, Text: "5.2.2 full\nto the brim", After: 1, Times: 2,
+	})
+	k := talk(t, s)
+	k.do("EHLO c", "250")
+	k.do("MAIL FROM:<a@example.com>", "250")
+	k.do("RCPT TO:<1@example.net>", "250")
+	k.do("RCPT TO:<2@example.net>", "552-5.2.2 full\n552 5.2.2 to the brim\n")
+	k.do("RCPT TO:<3@example.net>", "552-5.2.2")
+	k.do("RCPT TO:<4@example.net>", "250")
+	k.do("BDAT 2 LAST\r\nhi", "250")
+	require.Equal(t, []string{"1@example.net", "4@example.net"}, s.Messages()[0].To)
+
+	s.SetFaults(submittest.Fault{Service: submit.Submission, Phase: submit.PhaseSender, Do: submittest.Hangup})
+	k.do("MAIL FROM:<a@example.com>", "250") // the other port's
+	k.do("RSET", "250")
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseSender, Do: submittest.Refuse, Code: 421})
+	k.do("MAIL FROM:<a@example.com>", "421 4.0.0")
+	k.end()
+	s.SetFaults()
+	k = talk(t, s)
+	k.do("EHLO c", "250")
+	k.do("MAIL FROM:<a@example.com>", "250")
+}
+
+func TestFaultsThatMakeNoSense(t *testing.T) {
+	for _, f := range []submittest.Fault{
+		{},
+		{Phase: submit.PhaseAuth},
+		{Do: submittest.Refuse},
+		{Phase: submit.PhaseVerdict + 1, Do: submittest.Refuse},
+		{Service: "smtp", Phase: submit.PhaseAuth, Do: submittest.Refuse},
+		{Service: submit.Submissions, Phase: submit.PhaseStartTLS, Do: submittest.Refuse},
+		{Phase: submit.PhaseAuth, Do: submittest.Refuse, Code: 99},
+		{Phase: submit.PhaseAuth, Do: submittest.Refuse, After: -1},
+		{Phase: submit.PhaseVerdict, Do: submittest.Refuse, Lose: true},
+		{Phase: submit.PhaseBody, Do: submittest.Hangup, Lose: true},
+	} {
+		s := &submittest.Server{Faults: []submittest.Fault{f}}
+		require.Error(t, s.Start(), "%+v", f)
+		require.Panics(t, func() { s.SetFaults(f) })
+	}
+}
+
+func TestLostBeforeItWasTaken(t *testing.T) {
+	s := submittest.NewServer(t)
+	for _, do := range []submittest.Action{submittest.Hangup, submittest.Garbage} {
+		s.SetFaults(submittest.Fault{Phase: submit.PhaseVerdict, Do: do, Lose: true})
+		k := talk(t, s)
+		k.do("EHLO c", "250")
+		k.do("MAIL FROM:<a@example.com>", "250")
+		k.do("RCPT TO:<b@example.net>", "250")
+		k.send("BDAT 2 LAST\r\nhi")
+		if do == submittest.Hangup {
+			k.end()
+		} else {
+			k.expect("this is no reply")
+		}
+	}
+	require.Empty(t, s.Messages())
+}
+
+func TestSwallow(t *testing.T) {
+	s := submittest.NewServer(t)
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseVerdict, Do: submittest.Swallow})
+	k := talk(t, s)
+	k.do("EHLO c", "250")
+	k.do("MAIL FROM:<a@example.com>", "250")
+	k.do("RCPT TO:<b@example.net>", "250")
+	k.do("DATA", "354")
+	k.send("hi", ".", "MAIL FROM:<swallowed@example.com>", "RCPT TO:<b@example.net>")
+	k.expect("250 2.0.0 OK: queued")
+	k.do("MAIL FROM:<a@example.com>", "250")
+}
+
+func TestRetireWithNotice(t *testing.T) {
+	s := submittest.NewServer(t)
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseHello, Do: submittest.Retire, Code: 421})
+	k := talk(t, s)
+	k.do("EHLO c", "250")
+	k.expect("421 4.3.2")
+	k.end()
+}
+
+func TestOtherMode(t *testing.T) {
+	s := submittest.NewServer(t)
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseConnect, Do: submittest.OtherMode})
+	k := over(t, dial(t, s, "465"))
+	k.expect("220")
+	require.Contains(t, k.do("EHLO c", "250"), "STARTTLS\n")
+	k = over(t, tls.Client(dial(t, s, "587"), config(s)))
+	k.expect("220")
+	k.do("EHLO c", "250")
+	k.do("MAIL FROM:<a@example.com>", "250")
+	k.do("RCPT TO:<b@example.net>", "250")
+	k.do("BDAT 2 LAST\r\nhi", "250")
+	require.Equal(t, submit.Endpoint{Service: submit.Submissions, Host: host, Port: 587}, s.Messages()[0].Via)
 }

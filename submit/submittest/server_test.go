@@ -3,10 +3,14 @@ package submittest_test
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io"
 	"net"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -94,4 +98,73 @@ func TestWorksWithoutTesting(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "220 ", string(greeting))
 	require.NoError(t, c.Close())
+}
+
+func TestConfigKnowsBothPorts(t *testing.T) {
+	s := submittest.NewServer(t)
+	dialer := s.Config().DialContext
+	for port, service := range map[string]string{
+		"465": submit.Submissions, strconv.Itoa(s.ImplicitPort()): submit.Submissions,
+		"587": submit.Submission, strconv.Itoa(s.STARTTLSPort()): submit.Submission,
+	} {
+		before := s.Connections(service)
+		conn, err := dialer(t.Context(), "tcp", "anything.example:"+port)
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(time.Minute)))
+		_, err = conn.Write([]byte("hello\n"))
+		require.NoError(t, err)
+		first, err := io.ReadAll(conn) // neither service goes on after that
+		require.NoError(t, err)
+		require.Equal(t, service == submit.Submission, strings.HasPrefix(string(first), "220 "))
+		require.Equal(t, before+1, s.Connections(service))
+		require.NoError(t, conn.Close())
+	}
+	_, err := dialer(t.Context(), "tcp", "anything.example:25")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	_, err = dialer(t.Context(), "tcp", "nonsense")
+	require.Error(t, err)
+}
+
+func TestCAPEMIsTheAuthority(t *testing.T) {
+	s := submittest.NewServer(t)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(s.CAPEM()))
+	require.True(t, pool.Equal(s.CertPool()))
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	s := started(t, func(s *submittest.Server) {
+		s.Faults = []submittest.Fault{
+			{Service: submit.Submission, Phase: submit.PhaseConnect, Do: submittest.Stall},
+			{Service: submit.Submissions, Phase: submit.PhaseBody, Do: submittest.Stall},
+		}
+	})
+	dialled := make(chan error)
+	go func() {
+		_, err := s.Config().DialContext(context.Background(), "tcp", host+":587")
+		dialled <- err
+	}()
+	idle := talk(t, s)
+	stalled := talk(t, s)
+	stalled.do("EHLO c", "250")
+	stalled.do("MAIL FROM:<a@example.com>", "250")
+	stalled.do("RCPT TO:<b@example.net>", "250")
+	stalled.send("BDAT 100\r\nhi")
+	require.Equal(t, 2, s.Open())
+	s.Close()
+	require.Error(t, <-dialled)
+	require.Zero(t, s.Open())
+	idle.end()
+	stalled.end()
+	s.Close()
+}
+
+func TestCloseOfWhatWasNotStarted(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := &submittest.Server{Implicit: l}
+	s.Close()
+	_, err = l.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.Empty(t, s.Conversation())
 }
