@@ -9,6 +9,7 @@ import (
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/mailport/mailport/internal/testcert"
 	"github.com/mailport/mailport/submit/submittest"
 )
 
@@ -129,4 +130,11 @@ func TestTLSVersions(t *testing.T) {
 	require.NoError(t, c.Handshake())
 	require.Equal(t, uint16(tls.VersionTLS11), c.ConnectionState().Version)
 	require.NoError(t, c.Close())
+}
+
+func TestOwnCertificateIsTrusted(t *testing.T) {
+	s := started(t, func(s *submittest.Server) {
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{testcert.SelfSigned(host)}}
+	})
+	talk(t, s).do("EHLO c", "250")
 }

@@ -186,3 +186,40 @@ func TestOtherMode(t *testing.T) {
 	k.do("BDAT 2 LAST\r\nhi", "250")
 	require.Equal(t, submit.Endpoint{Service: submit.Submissions, Host: host, Port: 587}, s.Messages()[0].Via)
 }
+
+func TestFaultsSayWhatTheyAreTold(t *testing.T) {
+	s := started(t, func(s *submittest.Server) { s.Users = map[string]string{"me": "secret"} })
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseGreeting, Do: submittest.Garbage, Text: "* OK IMAP4rev1 ready"})
+	over(t, dial(t, s, "587")).expect("* OK IMAP4rev1 ready\n")
+
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseGreeting, Do: submittest.Refuse, Text: "not you\nnor anyone"})
+	k := over(t, dial(t, s, "587"))
+	k.expect("554-not you\n554 nor anyone\n")
+	k.do("EHLO c", "503 5.5.1")
+	k.do("QUIT", "221")
+	k.end()
+
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseStartTLS, Do: submittest.Refuse, Code: 354, Text: "go ahead"})
+	k = cleartext(t, s)
+	k.do("EHLO c", "250")
+	k.do("STARTTLS", "354 ")
+
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseStartTLS, Do: submittest.Inject, Text: "half a l"})
+	k = cleartext(t, s)
+	k.do("EHLO c", "250")
+	k.do("STARTTLS", "220 ")
+	injected, err := k.in.Peek(8)
+	require.NoError(t, err)
+	require.Equal(t, "half a l", string(injected))
+
+	s.SetFaults(
+		submittest.Fault{Phase: submit.PhaseHello, Do: submittest.Strip, Times: 1},
+		submittest.Fault{Phase: submit.PhaseHello, Do: submittest.Strip, Text: "pipelining", Times: 1},
+	)
+	k = cleartext(t, s)
+	require.Contains(t, k.do("EHLO c", "250"), "250 AUTH PLAIN LOGIN\n", "to see who falls for it")
+	reply := k.do("EHLO c", "250")
+	require.NotContains(t, reply, "PIPELINING")
+	require.Contains(t, reply, "STARTTLS")
+	require.Contains(t, k.do("EHLO c", "250"), "PIPELINING")
+}
