@@ -29,7 +29,7 @@ type Negotiator struct {
 	Transports []submit.Transport
 
 	Policy  Policy
-	Observe func(*Report) // if not nil, called once per negotiation, before Dial returns
+	Observe func(*Report) // if not nil, called once per negotiation, before Dial returns; calls may come concurrently
 
 	submit.Config // for the transports made from Host
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (r *Report) Diagnosis() string {
 	case ok && why == "":
 		return "used " + chosen.String()
 	case ok:
-		return "used " + chosen.String() + ": " + why
+		return "used " + chosen.String() + "; " + why
 	}
 	return "no session: " + why
 }
@@ -103,7 +104,7 @@ func (a Attempt) reason() string {
 		return a.Err.Error()
 	}
 	doing := "ready"
-	if a.Phase < submit.PhaseConnect {
+	if a.Address == "" {
 		doing = "connected"
 	}
 	return fmt.Sprintf("%v: not %s after %v", a.Endpoint, doing, brief(a.Took))
@@ -119,7 +120,8 @@ func (r *Report) String() string {
 	var b strings.Builder
 	b.WriteString(r.Diagnosis())
 	for _, a := range r.Attempts {
-		fmt.Fprintf(&b, "\n  %-*s  %-9s %s %s", width, a.Endpoint, a.Outcome, r.bar(a), a.detail())
+		line := fmt.Sprintf("\n  %-*s  %-9s %s %s", width, a.Endpoint, a.Outcome, r.bar(a), a.detail())
+		b.WriteString(strings.TrimRight(line, " "))
 	}
 	return b.String()
 }
@@ -131,7 +133,7 @@ func (r *Report) bar(a Attempt) string {
 		if r.Took <= 0 {
 			return columns
 		}
-		return int(min(columns, int64(columns)*int64(d)/int64(r.Took)))
+		return int(min(columns, math.Round(columns*float64(d)/float64(r.Took))))
 	}
 	bar := []byte("|" + strings.Repeat(" ", columns) + "|")
 	if a.Outcome != NotTried {
