@@ -41,8 +41,9 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 	}
 	enc := encoder{lineStart: true, sevenBit: sevenBit}
 	if c.in == nil {
-		// At worst every octet is a line end alone, and comes out as two.
-		c.in, c.body = make([]byte, recordSize), make([]byte, 0, 3*recordSize)
+		// At worst every octet is a line end alone, or a line of a dot, and comes
+		// out as two. The rest of a record may stand before it, and the end behind.
+		c.in, c.body = make([]byte, recordSize), make([]byte, 0, 3*recordSize+len("\r\n.\r\n.\r\n"))
 	}
 	out := c.body[:0]
 	for idle := 0; ; {
@@ -154,36 +155,39 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 			src = src[1:]
 		}
 	}
-	for len(src) > 0 {
-		if e.lineStart && src[0] == '.' {
-			dst = append(dst, '.')
+	done, lf := 0, -1 // what was copied, and where the next LF is
+	for i := 0; i < len(src); {
+		if e.lineStart && src[i] == '.' {
+			dst = append(append(dst, src[done:i]...), '.')
+			done = i
 		}
-		e.lineStart = false
-		end := bytes.IndexByte(src, '\n')
-		line := src
-		if end >= 0 {
-			line = src[:end]
+		if lf < i { // not for every CR: that would take squares
+			if lf = bytes.IndexByte(src[i:], '\n'); lf >= 0 {
+				lf += i
+			} else {
+				lf = len(src)
+			}
 		}
-		cr := bytes.IndexByte(line, '\r')
+		end, next := lf, lf+1
+		if cr := bytes.IndexByte(src[i:lf], '\r'); cr >= 0 {
+			end, next = i+cr, i+cr+1
+		}
 		switch {
-		case cr >= 0 && cr == end-1: // CRLF, as it should be
-			dst = append(dst, src[:end+1]...)
-			src, e.lineStart = src[end+1:], true
-		case cr >= 0 && cr == len(src)-1: // the piece ends within what may be a CRLF
-			dst = append(dst, src[:cr]...)
-			src, e.cr = nil, true
-		case cr >= 0:
-			dst = append(append(dst, src[:cr]...), "\r\n"...)
-			src, e.lineStart = src[cr+1:], true
-		case end >= 0:
-			dst = append(append(dst, src[:end]...), "\r\n"...)
-			src, e.lineStart = src[end+1:], true
+		case end == len(src): // the piece ends within a line
+			e.lineStart = false
+			return append(dst, src[done:]...), nil
+		case src[end] == '\r' && next == len(src): // or within what may be a CRLF
+			e.cr, e.lineStart = true, false
+			return append(dst, src[done:end]...), nil
+		case src[end] == '\r' && src[next] == '\n': // CRLF, as it should be
+			next++
 		default:
-			dst = append(dst, src...)
-			src = nil
+			dst = append(append(dst, src[done:end]...), "\r\n"...)
+			done = next
 		}
+		i, e.lineStart = next, true
 	}
-	return dst, nil
+	return append(dst, src[done:]...), nil
 }
 
 // finish ends the last line, if it is not, and the message.

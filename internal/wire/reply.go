@@ -172,16 +172,13 @@ func cutEnhanced(text string, class int) (enhanced [3]int, rest string, ok bool)
 		return enhanced, "", false
 	}
 	word, rest, _ := strings.Cut(text, " ")
-	parts := strings.Split(word, ".")
-	if len(parts) != 3 {
-		return enhanced, "", false
-	}
-	for i, part := range parts {
+	for i := range enhanced {
+		part, more, dot := strings.Cut(word, ".")
 		n, err := strconv.ParseUint(part, 10, 16)
-		if err != nil || len(part) > 3 { // RFC 3463, section 2
+		if err != nil || len(part) > 3 || dot != (i < 2) { // RFC 3463, section 2
 			return [3]int{}, "", false
 		}
-		enhanced[i] = int(n)
+		enhanced[i], word = int(n), more
 	}
 	return enhanced, rest, true
 }
