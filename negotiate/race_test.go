@@ -243,6 +243,46 @@ func TestOwnTransports(t *testing.T) {
 	})
 }
 
+// Where STARTTLS was stripped, only TLS from the start may follow.
+func TestNothingButImplicitTLSAfterStripping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		fault(submit.Submission, submit.PhaseHello, submittest.Strip)(p)
+		n := p.negotiator(negotiate.Policy{})
+		n.Transports = []submit.Transport{
+			&submit.STARTTLS{Host: host, Config: p.config},
+			&submit.STARTTLS{Host: host, Port: 2587, Config: p.config},
+			&submit.ImplicitTLS{Host: host, Config: p.config},
+		}
+		session, err := n.Dial(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 465, session.Endpoint().Port)
+		require.NoError(t, session.Close())
+		require.Zero(t, p.Dials(host+":2587"))
+		require.Equal(t, negotiate.NotTried, p.report.Attempts[2].Outcome)
+	})
+}
+
+// The head start that counts is that of the latest: one that connects late does
+// not hold up the third.
+func TestHeadStartOfTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 400*ms)
+		p.BlackHole(host + ":2465")
+		n := p.negotiator(negotiate.Policy{})
+		n.Transports = []submit.Transport{
+			&submit.ImplicitTLS{Host: host, Config: p.config},
+			&submit.ImplicitTLS{Host: host, Port: 2465, Config: p.config},
+			&submit.STARTTLS{Host: host, Config: p.config},
+		}
+		session, err := n.Dial(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, session.Close())
+		require.Equal(t, 300*ms, p.report.Attempts[1].Began)
+		require.Equal(t, 600*ms, p.report.Attempts[2].Began)
+	})
+}
+
 // A Negotiator is a Transport, and so can be one of another's.
 func TestNegotiatorOfNegotiators(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
