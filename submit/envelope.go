@@ -207,10 +207,13 @@ func (s *Session) addSize(e *envelope, p *parcel) error {
 	if !ok {
 		return nil
 	}
-	size := cmp.Or(p.mail.Size, p.body.size())
-	if limit, err := strconv.ParseInt(params, 10, 64); err == nil && limit > 0 && size > limit {
+	least, size := p.body.size()
+	if p.mail.Size > 0 {
+		least, size = p.mail.Size, p.mail.Size
+	}
+	if limit, err := strconv.ParseInt(params, 10, 64); err == nil && limit > 0 && least > limit {
 		return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTooLarge,
-			text: fmt.Sprintf("message of %d octets is larger than the %d that the server takes", size, limit)}}
+			text: fmt.Sprintf("message of %d octets is larger than the %d that the server takes", least, limit)}}
 	}
 	if size == 0 {
 		return nil

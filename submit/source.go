@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 )
@@ -120,20 +121,23 @@ func (s *source) rewind() bool {
 
 // size returns how many octets SMTP counts: every line end as two, doubled dots
 // and the end of data not at all (RFC 1870, section 5). Of a message whose end
-// has not been seen it is what the reader says is left, if it does.
-func (s *source) size() int64 {
-	size := canonicalSize(s.head)
+// has not been seen, least is what is sure, if the reader says how much is left;
+// the estimate takes the rest to be like the beginning, and is rather too large
+// than too small, as section 6 there recommends.
+func (s *source) size() (least, estimate int64) {
+	head := canonicalSize(s.head)
 	if s.whole {
 		if last := s.head[len(s.head)-1]; last != '\n' && last != '\r' {
-			size += 2
+			head += 2
 		}
-		return size
+		return head, head
 	}
 	rest, ok := length(s.r)
 	if !ok {
-		return 0
+		return 0, 0
 	}
-	return size + int64(rest)
+	growth := float64(head) / float64(len(s.head))
+	return head + int64(rest), head + int64(math.Ceil(growth*float64(rest))) + 2
 }
 
 func canonicalSize(b []byte) int64 {
