@@ -50,12 +50,21 @@ func uncertain(err error) error {
 func connectCause(ctx context.Context, err error, limit time.Duration) error {
 	var ne net.Error
 	switch {
-	case ctx.Err() != nil:
+	case hasEnded(ctx):
 		return wire.ContextError(ctx)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout() && !isDNS(err):
 		return &wire.TimeLimitError{Limit: limit}
 	}
 	return err
+}
+
+// hasEnded is ctx.Err() != nil for a context that a dialer was given: dialers look
+// at the deadline themselves, and can be faster than the context's own timer.
+func hasEnded(ctx context.Context) bool {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // at any moment
+	}
+	return ctx.Err() != nil
 }
 
 func isDNS(err error) bool {
