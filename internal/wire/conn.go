@@ -211,6 +211,9 @@ func (c *Conn) Secure(config *tls.Config, limit time.Duration) (*tls.ConnectionS
 	if c.err != nil {
 		return nil, c.err
 	}
+	if _, ok := c.nc.(*tls.Conn); ok {
+		return nil, errors.New("TLS is spoken already") // RFC 3207, section 4.2: never twice
+	}
 	if c.br.Buffered() > 0 {
 		return nil, c.fail(ErrInjected)
 	}

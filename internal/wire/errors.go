@@ -18,7 +18,8 @@ func (e *LostError) Error() string {
 	case *net.OpError:
 		return "connection lost: " + e.Err.Error()
 	}
-	if e.Err == io.EOF {
+	switch e.Err {
+	case io.EOF, io.ErrUnexpectedEOF: // the latter amid a record of TLS
 		return "server closed the connection"
 	}
 	return e.Err.Error()

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
+	"github.com/mailport/mailport/internal/fakenet"
 	"github.com/stretchr/testify/require"
 )
 
@@ -46,6 +50,163 @@ func TestGuardReleaseTwice(t *testing.T) {
 		cancel()
 		release()
 		synctest.Wait()
+		require.NoError(t, c.Broken())
+	})
+}
+
+// Promise 7: a context that ends ends any call at once, in any phase, whatever
+// the server does; the error is the context's. Promise 6: nothing is left.
+func TestGuardEveryCall(t *testing.T) {
+	body := strings.Repeat("line\r\n", 100_000)
+	for _, test := range []struct {
+		name  string
+		serve func(*peer)
+		step  func(*Conn) error
+	}{
+		{"First", (*peer).silence, func(c *Conn) error {
+			_, err := c.First(limit)
+			return err
+		}},
+		{"ReadReply", func(s *peer) { s.say("220-a\r\n220"); s.silence() }, func(c *Conn) error {
+			_, err := c.ReadReply(limit)
+			return err
+		}},
+		{"Command", (*peer).silence, func(c *Conn) error {
+			_, err := c.Command(limit, "NOOP")
+			return err
+		}},
+		{"Command, deaf", (*peer).deaf, func(c *Conn) error {
+			_, err := c.Command(limit, "NOOP", strings.Repeat("x", 600))
+			return err
+		}},
+		{"AuthLine", (*peer).silence, func(c *Conn) error {
+			_, err := c.AuthLine(limit, "*")
+			return err
+		}},
+		{"Send", func(s *peer) { s.say("250 ok\r\n"); s.silence() }, func(c *Conn) error {
+			fillFlight(c, 1000)
+			return c.Send(limit, func(int, Reply) {})
+		}},
+		{"Send, deaf", (*peer).deaf, func(c *Conn) error {
+			fillFlight(c, 1000)
+			return c.Send(limit, func(int, Reply) {})
+		}},
+		{"Secure", (*peer).silence, func(c *Conn) error {
+			_, err := c.Secure(clientTLS(), limit)
+			return err
+		}},
+		{"Secure, deaf", (*peer).deaf, func(c *Conn) error {
+			_, err := c.Secure(clientTLS(), limit)
+			return err
+		}},
+		{"WriteBody", (*peer).deaf, func(c *Conn) error {
+			ended, err := c.WriteBody(strings.NewReader(body), false, limit)
+			if ended {
+				return errors.New("ended")
+			}
+			return err
+		}},
+		{"WriteBody, the end", (*peer).deaf, func(c *Conn) error {
+			ended, err := c.WriteBody(strings.NewReader(body[:600]), false, limit)
+			if ended {
+				return errors.New("ended")
+			}
+			return err
+		}},
+		{"no limit", (*peer).silence, func(c *Conn) error {
+			_, err := c.ReadReply(-1)
+			return err
+		}},
+	} {
+		for _, after := range []time.Duration{0, 10 * time.Second, limit} { // where both end, it is the context
+			t.Run(test.name+" "+after.String(), func(t *testing.T) {
+				network(t, test.serve, func(t *testing.T, n *fakenet.Network) {
+					n.SetWindow(addr, 512)
+					c := connect(t, n)
+					time.Sleep(rtt)
+					cause := errors.New("had enough")
+					since := clock()
+					release := c.Guard(guarded(t, after, cause))
+					err := test.step(c)
+					if after < limit {
+						require.Equal(t, after, since())
+						require.ErrorIs(t, err, context.Canceled)
+						require.ErrorIs(t, err, cause)
+						var lost *LostError
+						require.ErrorAs(t, err, &lost)
+						require.Equal(t, err, c.Broken())
+					}
+					release()
+					require.Error(t, c.Broken())
+					require.Zero(t, n.Open())
+				})
+			})
+		}
+	}
+}
+
+// The same while a server that broke off is listened to.
+func TestGuardLastWords(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{1, 1000} {
+			c := NewConn(&halfDead{err: syscall.EPIPE, closed: make(chan struct{})})
+			release := c.Guard(guarded(t, lastWords/2, nil))
+			fillFlight(c, size)
+			since := clock()
+			require.ErrorIs(t, c.Send(limit, func(int, Reply) {}), context.Canceled)
+			require.Equal(t, lastWords/2, since())
+			release()
+		}
+	})
+}
+
+// A deadline is a context's end like any other.
+func TestGuardDeadline(t *testing.T) {
+	bubble(t, (*peer).silence, func(t *testing.T, c *Conn) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		release := c.Guard(ctx)
+		defer release()
+		since := clock()
+		_, err := c.ReadReply(limit)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, time.Second, since())
+	})
+}
+
+// A context that ends after the call does not undo it, but what was guarded is
+// gone: nobody can tell what is on the wire.
+func TestGuardRelease(t *testing.T) {
+	serve := func(s *peer) {
+		for s.line() != "" {
+			s.say("250 ok\r\n")
+		}
+	}
+	bubble(t, serve, func(t *testing.T, c *Conn) {
+		ctx, cancel := context.WithCancel(t.Context())
+		release := c.Guard(ctx)
+		_, err := c.Command(limit, "NOOP")
+		require.NoError(t, err)
+		release()
+		cancel() // too late
+		synctest.Wait()
+		_, err = c.Command(limit, "NOOP")
+		require.NoError(t, err)
+
+		ctx, cancel = context.WithCancel(t.Context())
+		release = c.Guard(ctx)
+		_, err = c.Command(limit, "NOOP")
+		require.NoError(t, err)
+		cancel() // before release
+		release()
+		require.ErrorIs(t, c.Broken(), context.Canceled)
+
+	})
+	bubble(t, serve, func(t *testing.T, c *Conn) {
+		release := c.Guard(context.Background()) // cannot end: costs nothing
+		_, err := c.Command(limit, "NOOP")
+		require.NoError(t, err)
+		release()
 		require.NoError(t, c.Broken())
 	})
 }
