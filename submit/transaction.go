@@ -59,15 +59,22 @@ func (t *transaction) offer() error {
 	case errors.Is(err, ErrInvalid):
 		return err
 	case err != nil:
-		return t.s.failure(t.waitingFor(), err)
+		return t.lost(t.waitingFor(), err)
 	}
 	if t.data.Code == 0 {
 		if t.data, err = t.s.conn.Command(t.limit(), "DATA"); err != nil {
-			return t.s.failure(PhaseData, err)
+			return t.lost(PhaseData, err)
 		}
 		t.observe(PhaseData, t.data, nil)
 	}
 	return t.dataAnswer()
+}
+
+// lost is the error of a connection that failed before the body.
+func (t *transaction) lost(phase Phase, err error) error {
+	e := t.s.failure(phase, err)
+	t.s.step(t.ctx, phase, t.began, e)
+	return e
 }
 
 func (t *transaction) limit() time.Duration { return t.s.config.Timeouts.command() }
