@@ -23,6 +23,9 @@ const (
 
 	smtp = "github.com/emersion/go-smtp"
 	sasl = "github.com/emersion/go-sasl"
+
+	testify = "github.com/stretchr/testify"
+	txtar   = "github.com/rogpeppe/go-internal/txtar"
 )
 
 // arrows says what the code of each package may import beside the standard
@@ -39,6 +42,12 @@ var arrows = map[string][]string{
 	"internal/wire":     {},
 	"internal/testcert": {},
 	"internal/fakenet":  {},
+
+	// Nobody may import this one, but for tests.
+	"internal/script": {
+		module + "/submit", module + "/auth", module + "/internal/fakenet", module + "/internal/testcert",
+		txtar, testify + "/assert", testify + "/require",
+	},
 }
 
 // apart are packages that must not import another, in their tests either: a
@@ -46,6 +55,7 @@ var arrows = map[string][]string{
 var apart = map[string]string{
 	"submit/submittest": module + "/internal/wire",
 	"internal/fakenet":  module + "/internal/wire",
+	"internal/script":   module + "/internal/wire",
 }
 
 // direct are the modules that go.mod may require. A new one is a decision of
@@ -56,7 +66,7 @@ var direct = []string{
 
 	// In tests only.
 	"github.com/rogpeppe/go-internal",
-	"github.com/stretchr/testify",
+	testify,
 	"go.uber.org/goleak",
 }
 
