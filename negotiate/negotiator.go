@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/mailport/mailport/submit"
 )
@@ -77,6 +78,8 @@ func (n *Negotiator) candidates() ([]submit.Transport, error) {
 	switch {
 	case list == nil && n.Host == "":
 		return nil, &submit.InvalidError{Field: "Negotiator.Host", Reason: "no host given"}
+	case list == nil && n.Policy.Prefer != ImplicitTLS && n.Policy.Prefer != STARTTLS:
+		return nil, &submit.InvalidError{Field: "Policy.Prefer", Value: strconv.Itoa(int(n.Policy.Prefer)), Reason: "is no mode"}
 	case list == nil:
 		list = []submit.Transport{
 			&submit.ImplicitTLS{Host: n.Host, Port: orPort(n.ImplicitPort, n.Port), Config: n.Config},

@@ -334,6 +334,7 @@ func TestInvalidNegotiator(t *testing.T) {
 		{Config: config},
 		{Host: "smtp.example.com:465", Config: config},
 		{Host: "smtp.example.com", Port: 70000, Config: config},
+		{Host: "smtp.example.com", Policy: negotiate.Policy{Prefer: 2}, Config: config},
 	} {
 		_, err := n.Dial(t.Context())
 		require.ErrorIs(t, err, submit.ErrInvalid)

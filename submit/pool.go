@@ -79,17 +79,30 @@ func (p *Pool) Submit(ctx context.Context, m Message) (*Receipt, error) {
 			return nil, err
 		}
 	}
-	receipt, err := s.submit(ctx, letter)
-	if reused && isStale(ctx, s, err) && letter.body.rewind() {
-		s.Close()
-		if s, err = p.dial(ctx); err != nil {
-			return nil, err
-		}
-		receipt, err = s.submit(ctx, letter)
+	receipt, stale, err := p.use(ctx, s, letter, reused)
+	if !stale {
+		return receipt, err
 	}
-	s.sent++
-	p.giveBack(s)
+	s.Close()
+	if s, err = p.dial(ctx); err != nil {
+		return nil, err
+	}
+	receipt, _, err = p.use(ctx, s, letter, false)
 	return receipt, err
+}
+
+// use submits over s and gives it back, even if reading the message panics;
+// unless s turns out to be stale and the message can be sent once more.
+func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) (receipt *Receipt, stale bool, err error) {
+	defer func() {
+		if !stale {
+			s.sent++
+			p.giveBack(s)
+		}
+	}()
+	receipt, err = s.submit(ctx, letter)
+	stale = reused && isStale(ctx, s, err) && letter.body.rewind()
+	return receipt, stale, err
 }
 
 // isStale tells a session that had died from one that failed: the connection
