@@ -69,10 +69,13 @@ func (s *source) readHead() error {
 			head = append(make([]byte, 0, min(4*cap(head), maxHead)), head...)
 		}
 		n, err := s.r.Read(head[len(head):cap(head)])
+		if n < 0 || n > cap(head)-len(head) {
+			return errors.New("reader returned an impossible count")
+		}
 		head = head[:len(head)+n]
 		s.head = head
 		switch {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF: //nolint:errorlint // an error that wraps it is no end, but a failure
 			s.whole = true
 			return nil
 		case err != nil:
@@ -136,6 +139,9 @@ func (s *source) size() (least, estimate int64) {
 	if !ok {
 		return 0, 0
 	}
+	if s.head[len(s.head)-1] == '\r' {
+		head-- // its LF may be the next
+	}
 	growth := float64(head) / float64(len(s.head))
 	return head + int64(rest), head + int64(math.Ceil(growth*float64(rest))) + 2
 }
@@ -158,12 +164,27 @@ func (s *source) eightBit() (found, known bool) {
 // characters beyond ASCII, encoded in UTF-8. Octets that are no UTF-8 are not
 // covered by SMTPUTF8; no standard covers them.
 func (s *source) headerUTF8() bool {
-	header := s.head
-	for _, end := range []string{"\r\n\r\n", "\n\n"} {
-		if i := bytes.Index(header, []byte(end)); i >= 0 {
-			header = header[:i]
-		}
-	}
+	header := s.head[:headerEnd(s.head)]
 	found := bytes.ContainsFunc(header, func(r rune) bool { return r >= utf8.RuneSelf })
 	return found && utf8.Valid(header)
+}
+
+// headerEnd returns where the first empty line is, or the length of b. Lines end
+// in CR, LF or both, as they do for whoever encodes the message.
+func headerEnd(b []byte) int {
+	line := 0 // where it begins
+	for i := 0; i < len(b); i++ {
+		end := i
+		switch {
+		case b[i] == '\r' && i+1 < len(b) && b[i+1] == '\n':
+			i++
+		case b[i] != '\r' && b[i] != '\n':
+			continue
+		}
+		if end == line {
+			return line
+		}
+		line = i + 1
+	}
+	return len(b)
 }
