@@ -98,6 +98,9 @@ func checkRcptOptions(address string, o *smtp.RcptOptions, by *smtp.DeliverByOpt
 	case o.DeliverBy != nil && *o.DeliverBy != *by:
 		return invalid(".DeliverBy", "", "differs between recipients; there is one for a message (RFC 2852, section 4)")
 	}
+	if since := o.RequireRecipientValidSince; !since.IsZero() && (since.UTC().Year() < 0 || since.UTC().Year() > 9999) {
+		return invalid(".RequireRecipientValidSince", since.String(), "its year has not four digits (RFC 3339, section 5.6)")
+	}
 	if err := checkNotify(invalid, o.Notify); err != nil {
 		return err
 	}
@@ -147,8 +150,13 @@ func checkOriginal(invalid invalidFunc, o *smtp.RcptOptions) error {
 }
 
 func checkDeliverBy(invalid invalidFunc, by *smtp.DeliverByOptions) error {
+	const longest = 999999999 * time.Second // in nine digits
 	switch {
-	case by == nil || by.Mode == smtp.DeliverByNotify:
+	case by == nil:
+		return nil
+	case by.Time > longest || by.Time < -longest:
+		return invalid(".DeliverBy.Time", by.Time.String(), "more than 999999999 seconds (RFC 2852, section 4)")
+	case by.Mode == smtp.DeliverByNotify:
 		return nil
 	case by.Mode != smtp.DeliverByReturn:
 		return invalid(".DeliverBy.Mode", string(by.Mode), "neither N nor R")
@@ -228,8 +236,6 @@ func (s *Session) addBody(e *envelope, p *parcel) error {
 	switch body := p.mail.Body; {
 	case body == smtp.BodyBinaryMIME:
 		return s.lacks("BINARYMIME", "it is sent with BDAT alone, which is not spoken here yet")
-	case body == smtp.Body7Bit && found:
-		return invalidOption("Body", string(body), "message has octets above 127")
 	case body == smtp.Body7Bit:
 		e.sevenBit = true
 		return nil // the default of RFC 5321
@@ -302,7 +308,8 @@ func (s *Session) addAuth(e *envelope, p *parcel) error {
 	case !s.ext.Has("AUTH"):
 		return s.lacks("AUTH", "the caller names an identity")
 	case *p.mail.Auth == "":
-		return e.add("AUTH", "<>")
+		e.mail = append(e.mail, "AUTH=<>") // no parameter else has such a value
+		return nil
 	}
 	return e.add("AUTH", wire.Xtext(*p.mail.Auth))
 }

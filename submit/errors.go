@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/mailport/mailport/internal/wire"
 )
 
 // Answers to what a caller asks about an error, for [errors.Is].
@@ -82,7 +84,13 @@ func (e *Error) Error() string {
 	default:
 		b.WriteString("failed")
 	}
-	return b.String()
+	return oneLine(b.String())
+}
+
+// oneLine keeps a text that others had a part in, such as a reader or a
+// certificate, on one line of a log.
+func oneLine(s string) string {
+	return strings.ReplaceAll(wire.Printable(strings.ReplaceAll(s, "\r\n", "\n")), "\n", " / ")
 }
 
 // Unwrap returns the cause.
@@ -122,8 +130,8 @@ func (e *Error) temporary() bool {
 }
 
 func (e *Error) rejected() bool {
-	if errors.Is(e.Err, errors.ErrUnsupported) {
-		return true // what the message needs, this server cannot do
+	if errors.Is(e.Err, errors.ErrUnsupported) || errors.Is(e.Err, ErrTooLarge) {
+		return true // what the message needs, this server cannot do, and has said so
 	}
 	return e.Reply != nil && e.Reply.Code/100 == 5 && !e.temporary() && !e.credentials() && !errors.Is(e.Err, ErrInsecure)
 }
@@ -190,7 +198,7 @@ func (e *InvalidError) Error() string {
 		b.WriteString(": ")
 		b.WriteString(e.Err.Error())
 	}
-	return b.String()
+	return oneLine(b.String())
 }
 
 // Is makes e match [ErrInvalid].

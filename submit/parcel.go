@@ -36,8 +36,13 @@ func prepare(m Message) (*parcel, error) {
 		return nil, &InvalidError{Field: "Message.Body", Reason: "is nil"}
 	}
 	var err error
-	p.body, err = newSource(m.Body)
-	return p, err
+	if p.body, err = newSource(m.Body); err != nil {
+		return nil, err
+	}
+	if found, _ := p.body.eightBit(); found && p.mail.Body == smtp.Body7Bit {
+		return nil, invalidOption("Body", string(p.mail.Body), "the message has octets above 127")
+	}
+	return p, nil
 }
 
 // address reads the envelope.

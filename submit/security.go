@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mailport/mailport/internal/wire"
 )
@@ -24,6 +25,9 @@ func checkHost(host string) error {
 	}
 	if strings.ContainsAny(host, ":/[]@") {
 		return invalid("has a port, a scheme or brackets in it; the host is a name or an address alone")
+	}
+	if strings.ContainsFunc(host, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return invalid("not ASCII; of an internationalised name the form with xn-- is wanted")
 	}
 	if err := wire.CheckDomain(strings.TrimSuffix(host, ".")); err != nil {
 		return invalid(err.Error())
