@@ -219,9 +219,12 @@ func (s *Session) addSize(e *envelope, p *parcel) error {
 	if p.mail.Size > 0 {
 		least, size = p.mail.Size, p.mail.Size
 	}
-	if limit, err := strconv.ParseInt(params, 10, 64); err == nil && limit > 0 && least > limit {
-		return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTooLarge,
-			text: fmt.Sprintf("message of %d octets is larger than the %d that the server takes", least, limit)}}
+	if limit, err := strconv.ParseInt(params, 10, 64); err == nil && limit > 0 {
+		if least > limit {
+			return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTooLarge,
+				text: fmt.Sprintf("message of %d octets is larger than the %d that the server takes", least, limit)}}
+		}
+		size = min(size, limit) // what may fit must not be refused for an estimate
 	}
 	if size == 0 {
 		return nil
