@@ -28,7 +28,8 @@ type peer struct {
 
 	secure  bool
 	refused error     // the client did not like the last handshake
-	answer  time.Time // nothing that the client says before is an answer
+	answer  time.Time // nothing that the client says before is an answer to the last that was said
+	turn    time.Time // likewise, to the first that was said since the client was heard
 	early   time.Time // when what is in br came, if that was not looked at at once
 }
 
@@ -88,12 +89,16 @@ func (p *peer) say(s step) bool {
 		return false
 	}
 	p.answer = time.Now().Add(p.rtt)
+	if p.turn.IsZero() {
+		p.turn = p.answer
+	}
 	return true
 }
 
 // hear compares a flight, line by line.
 func (p *peer) hear(s step) bool {
 	var began time.Time
+	p.turn = time.Time{}
 	for i, want := range s.lines {
 		if i > 0 { // the rest is here, or will not come
 			p.nc.SetReadDeadline(time.Now().Add(time.Nanosecond))
@@ -145,7 +150,8 @@ func (p *peer) pause(d time.Duration) {
 	<-time.After(time.Until(until))
 }
 
-// handshake is TLS. Should the client not like it, the next line must say so.
+// handshake is TLS. Should the client not like it, the next line must say so. It
+// answers the first thing that was said; what else was said is an injection.
 func (p *peer) handshake(s step) bool {
 	certificate, err := parseCertificate(s.words)
 	if err != nil {
@@ -155,7 +161,7 @@ func (p *peer) handshake(s step) bool {
 		p.disagree(s.line, "TLS handshake", "speaks TLS already")
 		return false
 	}
-	if at, err := p.first(); err == nil && at.Before(p.answer) {
+	if at, err := p.first(); err == nil && at.Before(p.turn) {
 		p.disagree(s.line, "TLS handshake", "does not wait for what the server says before")
 		return false
 	}
