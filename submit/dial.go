@@ -121,7 +121,7 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 		return nil, errUnverified()
 	}
 	s.address = nc.RemoteAddr().String()
-	s.names = localNames(s.config.LocalName, hostname(), nc.LocalAddr())
+	s.names = localNames(s.config.LocalName, s.config.machine(), nc.LocalAddr())
 	s.step(ctx, PhaseConnect, began.Add(time.Duration(handshake.Load())), nil)
 	return nc, nil
 }
@@ -218,9 +218,12 @@ func (s *Session) startTLS(ctx context.Context) (err error) {
 	return nil
 }
 
-// hostname is what this machine calls itself; what it calls itself wrongly,
+// machine is what this machine calls itself; what it calls itself wrongly,
 // localNames sorts out.
-func hostname() string {
+func (c *Config) machine() string {
+	if c.hostname != nil {
+		return c.hostname()
+	}
 	name, _ := os.Hostname()
 	return name
 }

@@ -74,7 +74,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		s.endpoint.Host, s.endpoint.Port = tcp.IP.String(), tcp.Port
 	}
-	s.names = localNames(s.config.LocalName, hostname(), conn.LocalAddr())
+	s.names = localNames(s.config.LocalName, s.config.machine(), conn.LocalAddr())
 	handshaking, cancel := withLimit(ctx, s.config.Timeouts.handshake())
 	defer cancel()
 	err := conn.HandshakeContext(handshaking)

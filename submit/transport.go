@@ -85,6 +85,8 @@ type Config struct {
 
 	// Trace, if not nil, is called after every step. Calls may come concurrently.
 	Trace func(context.Context, Event)
+
+	hostname func() string // what this machine calls itself; nil: ask it. Tests have machines of any name
 }
 
 // Timeouts are time limits for the steps of a session. A zero field means the
