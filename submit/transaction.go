@@ -21,6 +21,7 @@ type transaction struct {
 	accepted int      // recipients
 	refused  []*Error // recipients
 	data     wire.Reply
+	farewell *Error // a 421, to whichever of them
 }
 
 // transact returns a receipt or an error. It never ends a message for which it
@@ -58,6 +59,8 @@ func (t *transaction) offer() error {
 	switch {
 	case errors.Is(err, ErrInvalid):
 		return err
+	case err != nil && t.farewell != nil && t.ctx.Err() == nil:
+		return t.farewell // it says why the connection is lost
 	case err != nil:
 		return t.lost(t.waitingFor(), err)
 	}
@@ -133,6 +136,12 @@ func (t *transaction) queue(i int) error {
 
 // answer notes the reply to a command.
 func (t *transaction) answer(i int, r wire.Reply) {
+	if r.Code == 421 { // it may answer any command, RSET as well
+		t.farewell = t.s.refusal(t.waitingFor(), Reply(r))
+		if i > 0 && i <= len(t.p.to) {
+			t.farewell.Recipient = t.p.as[i-1]
+		}
+	}
 	switch {
 	case i < 0:
 		// What RSET is answered says nothing that the reply to MAIL does not.
