@@ -255,3 +255,8 @@ func (a *actor) welcome(extensions ...string) {
 
 // listen reads until the client is gone.
 func (a *actor) listen() { io.Copy(io.Discard, a.in) }
+
+// refusing is a fault.
+func refusing(phase submit.Phase, code int) submittest.Fault {
+	return submittest.Fault{Phase: phase, Do: submittest.Refuse, Code: code}
+}
