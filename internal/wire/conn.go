@@ -129,12 +129,15 @@ func (c *Conn) fail(err error) error {
 // network breaks the connection with an error of the network, told apart by
 // what caused it: the context, the time limit, or the peer.
 func (c *Conn) network(err error, limit time.Duration) error {
+	var op *net.OpError
 	switch {
 	case c.ctx != nil && c.ctx.Err() != nil:
 		err = ContextError(c.ctx)
 	case limit >= 0 && errors.Is(err, os.ErrDeadlineExceeded):
 		// The system has timeouts of its own (ETIMEDOUT), which are not ours.
 		err = &TimeLimitError{limit}
+	case errors.As(err, &op):
+		err = op // crypto/tls wraps what ends a write, to say that it is for good
 	}
 	return c.fail(&LostError{err})
 }
