@@ -117,7 +117,7 @@ func TestSlowServer(t *testing.T) {
 		a.say("250 at last")
 		a.listen()
 	}, func(t *testing.T, w *world) {
-		w.config.Timeouts = submit.Timeouts{Data: 4 * time.Minute, Verdict: 20 * time.Minute} // a record takes 3, a window 11
+		w.config.Timeouts = submit.Timeouts{Data: 6 * time.Minute, Verdict: 20 * time.Minute} // a window takes 11
 		start := time.Now()
 		_, err := w.transport(submit.Submissions).Submit(t.Context(), letterOf(large))
 		require.NoError(t, err)
