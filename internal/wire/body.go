@@ -192,7 +192,7 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 
 // finish ends the last line, if it is not, and the message.
 func (e *encoder) finish(dst []byte) []byte {
-	if e.cr || !e.lineStart {
+	if !e.lineStart { // also after a CR
 		dst = append(dst, "\r\n"...)
 	}
 	return append(dst, ".\r\n"...)

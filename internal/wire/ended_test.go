@@ -4,8 +4,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/mailport/mailport/internal/fakenet"
@@ -123,3 +125,61 @@ func cutBody(t *testing.T, secure, blind bool, message string, after int, how fa
 	})
 	return passed
 }
+
+// A write may fail and have handed over all, or nothing at all.
+func TestEndedOddWrites(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		write func(b []byte) (int, error)
+		want  bool
+	}{
+		{"all, and an error", func(b []byte) (int, error) { return len(b), io.ErrClosedPipe }, true},
+		{"all but one octet", func(b []byte) (int, error) { return len(b) - 1, io.ErrClosedPipe }, false},
+		{"nothing", func([]byte) (int, error) { return 0, io.ErrClosedPipe }, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			last := &oddWrites{write: test.write}
+			c := NewConn(last)
+			ended, err := c.WriteBody(strings.NewReader(strings.Repeat("x", 2*recordSize)), false, limit)
+			require.ErrorIs(t, err, io.ErrClosedPipe)
+			require.Equal(t, test.want, ended, test.name)
+		})
+	}
+	// Records went through whole, and the last write did not come to the network.
+	c := NewConn(&failing{})
+	c.nc = &oddWrites{Conn: c.raw, write: func([]byte) (int, error) { return 0, io.ErrClosedPipe }}
+	c.br.Reset(strings.NewReader(""))
+	ended, err := c.WriteBody(strings.NewReader(strings.Repeat("x", 2*recordSize)), false, limit)
+	require.Error(t, err)
+	require.False(t, ended)
+
+	// TLS of the caller's making: any failure of the last write may be one too late.
+	c = NewConn(&failing{})
+	c.raw.blind = true
+	c.nc = &oddWrites{Conn: c.raw, write: func([]byte) (int, error) { return 0, io.ErrClosedPipe }}
+	c.br.Reset(strings.NewReader(""))
+	ended, err = c.WriteBody(strings.NewReader(strings.Repeat("x", 2*recordSize)), false, limit)
+	require.Error(t, err)
+	require.True(t, ended)
+}
+
+// oddWrites is a connection whose writes of less than a record are special.
+type oddWrites struct {
+	net.Conn
+	write func([]byte) (int, error)
+}
+
+func (o *oddWrites) Write(b []byte) (int, error) {
+	switch {
+	case len(b) < recordSize:
+		return o.write(b)
+	case o.Conn != nil:
+		return o.Conn.Write(b)
+	}
+	return len(b), nil
+}
+
+func (o *oddWrites) Read([]byte) (int, error)         { return 0, io.EOF }
+func (o *oddWrites) Close() error                     { return nil }
+func (o *oddWrites) SetReadDeadline(time.Time) error  { return nil }
+func (o *oddWrites) SetWriteDeadline(time.Time) error { return nil }

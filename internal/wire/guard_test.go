@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -209,4 +210,34 @@ func TestGuardRelease(t *testing.T) {
 		release()
 		require.NoError(t, c.Broken())
 	})
+}
+
+// When release returns, nothing that Guard started is running.
+func TestGuardReleaseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		nc := &slowClose{}
+		c := NewConn(nc)
+		ctx, cancel := context.WithCancel(t.Context())
+		release := c.Guard(ctx)
+		cancel()
+		synctest.Wait()
+		require.EqualValues(t, 1, nc.running.Load())
+		release()
+		require.Zero(t, nc.running.Load())
+	})
+}
+
+// slowClose is a connection that takes long to close the first time.
+type slowClose struct {
+	failing
+	calls, running atomic.Int32
+}
+
+func (s *slowClose) Close() error {
+	s.running.Add(1)
+	defer s.running.Add(-1)
+	if s.calls.Add(1) == 1 {
+		time.Sleep(time.Minute)
+	}
+	return nil
 }

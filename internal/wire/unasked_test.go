@@ -74,30 +74,24 @@ func TestUnaskedBeforeDot(t *testing.T) {
 		var unasked *UnaskedError
 		require.ErrorAs(t, err, &unasked)
 	})
-	bubble(t, func(s *peer) {
-		s.want("DATA")
-		s.say("354 go\r\n")
-		body, _ := io.ReadAll(s.br)
-		if _, ended, _ := decode(body); ended {
-			t.Errorf("the server was given an end: %q", body)
-		}
-	}, func(t *testing.T, c *Conn) {
-		_, err := c.Command(limit, "DATA")
-		require.NoError(t, err)
-		pieces := 0
-		ended, err := c.WriteBody(reader(func(b []byte) (int, error) {
-			if pieces++; pieces < 3 {
-				return copy(b, strings.Repeat("line\r\n", recordSize)), nil
-			}
-			c.br.Reset(strings.NewReader("250 sent\r\n")) // as if read with the 354
-			c.br.Peek(1)
-			return 0, io.EOF
-		}), false, limit)
-		require.False(t, ended)
-		var unasked *UnaskedError
-		require.ErrorAs(t, err, &unasked)
-		require.Equal(t, 250, unasked.Reply.Code)
-	})
+	for _, size := range []int{0, 1, recordSize - 6, recordSize - 5, recordSize - 4, recordSize - 3, recordSize, 3 * recordSize} {
+		aborted(t, func(t *testing.T, c *Conn) {
+			rest := strings.Repeat("x", size)
+			ended, err := c.WriteBody(reader(func(b []byte) (int, error) {
+				if n := copy(b, rest); n > 0 {
+					rest = rest[n:]
+					return n, nil
+				}
+				c.br.Reset(strings.NewReader("250 sent\r\n")) // as if read with the 354
+				c.br.Peek(1)
+				return 0, io.EOF
+			}), false, limit)
+			require.False(t, ended)
+			var unasked *UnaskedError
+			require.ErrorAs(t, err, &unasked)
+			require.Equal(t, 250, unasked.Reply.Code)
+		})
+	}
 }
 
 // What came with the reply to First stays for the reply that is asked for.
