@@ -25,7 +25,7 @@ import (
 // What a clerk can answer beside a reply.
 const (
 	hangUp  = "\x00" // at the end: and hang up
-	silence = "\x01" // nothing at all
+	silence = "\x01" // nothing, from now on
 )
 
 // A clerk is a server that answers command by command, as usual or as the test
@@ -64,6 +64,7 @@ type desk struct {
 	conn net.Conn
 	in   *bufio.Reader
 	tls  bool
+	mute bool
 }
 
 // newClerk returns a clerk at work, at port 465 and 587 of host and of localhost.
@@ -150,7 +151,8 @@ func (d *desk) secure() bool {
 
 // say reports whether there is more to be said.
 func (d *desk) say(reply string) bool {
-	if reply == silence {
+	d.mute = d.mute || reply == silence
+	if d.mute {
 		return true
 	}
 	reply, over := strings.CutSuffix(reply, hangUp)

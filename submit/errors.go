@@ -101,6 +101,9 @@ func (e *Error) Is(target error) bool {
 	if errors.Is(e.Err, ErrUncertain) {
 		return target == ErrUncertain // in doubt, nothing else is certain
 	}
+	if errors.Is(e.Err, ErrClosed) {
+		return false // what its owner ended has not failed
+	}
 	switch target {
 	case ErrTemporary:
 		return e.temporary()
@@ -148,7 +151,7 @@ func (e *Error) unreachable() bool {
 }
 
 func (e *Error) credentials() bool {
-	if e.Reply == nil {
+	if e.Reply == nil || e.Phase < PhaseAuth {
 		return false // what auth itself says is in the chain of causes
 	}
 	switch e.Reply.Code {

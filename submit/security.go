@@ -82,21 +82,28 @@ func (c *Config) tlsFor(host string) (*tls.Config, error) {
 // refuse a certificate is another thing than to fail in a handshake.
 func markCallers(t *tls.Config) {
 	if verify := t.VerifyConnection; verify != nil {
-		t.VerifyConnection = func(state tls.ConnectionState) error { return notAccepted(verify(state)) }
+		t.VerifyConnection = func(state tls.ConnectionState) error { return accepted(verify(state)) }
 	}
 	if verify := t.VerifyPeerCertificate; verify != nil {
 		t.VerifyPeerCertificate = func(raw [][]byte, chains [][]*x509.Certificate) error {
-			return notAccepted(verify(raw, chains))
+			return accepted(verify(raw, chains))
 		}
 	}
 }
 
-func notAccepted(err error) error {
+func accepted(err error) error {
 	if err == nil {
 		return nil
 	}
-	return &cause{meaning: ErrCertificate, text: ErrCertificate.Error(), err: err}
+	return &notAccepted{err}
 }
+
+// notAccepted says that a certificate was looked at and refused. It is opaque on
+// its way through a handshake: the caller's verification may ask others over a
+// network, and its failure must not look like one of this connection.
+type notAccepted struct{ err error }
+
+func (e *notAccepted) Error() string { return e.err.Error() }
 
 func unverified(t *tls.Config) bool { return t.InsecureSkipVerify && t.VerifyConnection == nil }
 
@@ -136,7 +143,7 @@ func (c *Config) checkVerified(conn *tls.Conn) error {
 		return nil
 	case c.TLS != nil && c.TLS.VerifyConnection != nil:
 		if err := c.TLS.VerifyConnection(state); err != nil {
-			return &cause{meaning: ErrInsecure, err: notAccepted(err)}
+			return (&notAccepted{err}).cause(state.ServerName)
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 	"sync"
@@ -84,6 +85,9 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 		err = connectCause(ctx, handshaking.Err(), s.config.Timeouts.handshake())
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: &wire.LostError{Err: err}}
 	case err != nil:
+		if isNetwork(err) {
+			err = &wire.LostError{Err: err}
+		}
 		err = s.handshakeFailure(err, false, state.ServerName)
 	default:
 		if err = s.config.checkVerified(conn); err != nil {
@@ -137,7 +141,8 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 	}
 	defer func() { <-s.turn }()
 	if err := s.conn.Broken(); err != nil {
-		return s.failure(PhaseSender, &wire.LostError{Err: wire.ErrBroken})
+		// Only said: what the context of an earlier call means is not for this one.
+		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint
 	}
 	release := s.conn.Guard(ctx)
 	defer release()
@@ -237,7 +242,7 @@ func (s *Session) failure(phase Phase, err error) *Error {
 	default:
 	}
 	e := &Error{Endpoint: s.endpoint, Phase: phase, Err: wireCause(err)}
-	if r, ok := replyOf(err); ok {
+	if r, ok := replyOf(phase, err); ok {
 		e.Reply = &r
 		e.Err = errors.Join(smtpError(r), err)
 	}
