@@ -77,14 +77,14 @@ func ExampleReport() {
 	server := &negotiate.Negotiator{
 		Host:    "smtp.example.com",
 		Config:  config,
-		Observe: func(r *negotiate.Report) { fmt.Println(r.Diagnosis()) },
+		Observe: func(_ context.Context, r *negotiate.Report) { fmt.Println(r.Diagnosis()) },
 	}
 	session, err := server.Dial(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
 	session.Close()
-	// Output: used submission://smtp.example.com:587; submissions://smtp.example.com:465: connect: dial tcp smtp.example.com:465: connect: connection refused
+	// Output: used submission://smtp.example.com:587; submissions://smtp.example.com:465: connect: connection refused
 }
 
 func ExampleError() {

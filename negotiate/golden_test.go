@@ -127,7 +127,7 @@ func newTrial(t *testing.T, f submittest.Fault) *trial {
 func (x *trial) run(t *testing.T, policy negotiate.Policy) string {
 	var report *negotiate.Report
 	n := &negotiate.Negotiator{Host: host, Policy: policy, Config: x.config,
-		Observe: func(r *negotiate.Report) { report = r }}
+		Observe: func(_ context.Context, r *negotiate.Report) { report = r }}
 	began := time.Now()
 	receipt, err := n.Submit(t.Context(), submit.Message{
 		From: user, To: []string{"you@example.net"}, Body: strings.NewReader(body)})

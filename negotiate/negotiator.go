@@ -29,8 +29,11 @@ type Negotiator struct {
 	// dial should be one and the same service.
 	Transports []submit.Transport
 
-	Policy  Policy
-	Observe func(*Report) // if not nil, called once per negotiation, before Dial returns; calls may come concurrently
+	Policy Policy
+
+	// Observe, if not nil, is called once per negotiation, with the context of
+	// Dial and before that returns. Calls may come concurrently.
+	Observe func(context.Context, *Report)
 
 	submit.Config // for the transports made from Host
 }
@@ -50,7 +53,7 @@ func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 	}
 	session, report := newRace(n.Policy, candidates).run(ctx)
 	if n.Observe != nil {
-		n.Observe(report)
+		n.Observe(ctx, report)
 	}
 	if session == nil {
 		return nil, &Error{Report: report}

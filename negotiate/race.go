@@ -3,6 +3,7 @@ package negotiate
 import (
 	"context"
 	"crypto/tls"
+	"slices"
 	"sync"
 	"time"
 
@@ -149,10 +150,13 @@ func (r *race) elsewhere(than *runner) bool {
 }
 
 // preferred returns first unless one that comes before it in preference is ready
-// at the same time. It waits for no time at all: the timer only makes sure that
-// whatever happens now has happened.
+// at the same time: one that has TLS, and so waits for a word or two only, gets
+// the shortest time there is.
 func (r *race) preferred(first *runner, running int) *runner {
-	r.headStart.Reset(0)
+	if !r.nearlyReady(first.place) {
+		return first
+	}
+	r.headStart.Reset(time.Nanosecond)
 	for ; running > 0; running-- {
 		select {
 		case c := <-r.arrived:
@@ -165,6 +169,15 @@ func (r *race) preferred(first *runner, running int) *runner {
 		}
 	}
 	return first
+}
+
+// nearlyReady reports whether a runner that is preferred to place has TLS.
+func (r *race) nearlyReady(place int) bool {
+	return slices.ContainsFunc(r.runners[:place], func(c *runner) bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.attempt.TLS != nil && !c.judged
+	})
 }
 
 // settle writes down how each runner ended, and says goodbye to those that were

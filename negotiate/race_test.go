@@ -48,7 +48,7 @@ func newPlace(t *testing.T, rtt time.Duration) *place {
 
 func (p *place) negotiator(policy negotiate.Policy) *negotiate.Negotiator {
 	return &negotiate.Negotiator{Host: host, Policy: policy, Config: p.config,
-		Observe: func(r *negotiate.Report) { p.report = r }}
+		Observe: func(_ context.Context, r *negotiate.Report) { p.report = r }}
 }
 
 // dial returns when the session was ready, and closes it.
@@ -116,8 +116,8 @@ func fault(service string, phase submit.Phase, do submittest.Action) func(*place
 	return func(p *place) { p.server.SetFaults(submittest.Fault{Service: service, Phase: phase, Do: do}) }
 }
 
-// If both are ready at the same time, the preferred one is taken; the other one
-// hears QUIT and has seen nothing.
+// If both are ready at the same time, the preferred one is taken, whichever is
+// heard of first.
 func TestTieGoesToThePreferred(t *testing.T) {
 	for range 20 {
 		synctest.Test(t, func(t *testing.T) {
@@ -132,7 +132,8 @@ func TestTieGoesToThePreferred(t *testing.T) {
 			require.Equal(t, negotiate.Lost, p.report.Attempts[1].Outcome)
 			synctest.Wait()
 			time.Sleep(time.Second)
-			require.Equal(t, 2, strings.Count(p.server.Conversation(), "QUIT"), p.server.Conversation())
+			// The loser hears QUIT if it was ready already, and is cut if it was about to be.
+			require.Contains(t, []int{1, 2}, strings.Count(p.server.Conversation(), "QUIT"), p.server.Conversation())
 		})
 	}
 }
@@ -380,7 +381,7 @@ func TestReportForms(t *testing.T) {
 		require.NoError(t, err)
 		lines := strings.Split(p.report.String(), "\n")
 		require.Equal(t, "used submission://mail.example.com:587; submissions://mail.example.com:465: not connected after 900ms", lines[0])
-		require.Equal(t, "  submissions://mail.example.com:465  lost      |========================| 0s +900ms", lines[1])
+		require.Equal(t, "  submissions://mail.example.com:465  lost      |========================| 0.0ms +900ms", lines[1])
 		require.Regexp(t, `^  submission://mail.example.com:587   won       \|        ================\| 300ms \+600ms  198\.51\.100\.\d+:587  TLS 1\.3 for mail\.example\.com`, lines[2])
 
 		var read struct {

@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"cmp"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (r *Report) sort() {
 		case b.Outcome == NotTried:
 			return -1
 		}
-		return int(a.Began - b.Began)
+		return cmp.Compare(a.Began, b.Began)
 	})
 }
 
@@ -107,7 +108,7 @@ func (a Attempt) reason() string {
 	if a.Address == "" {
 		doing = "connected"
 	}
-	return fmt.Sprintf("%v: not %s after %v", a.Endpoint, doing, brief(a.Took))
+	return fmt.Sprintf("%v: not %s after %s", a.Endpoint, doing, brief(a.Took))
 }
 
 // String returns the diagnosis, and a line for each attempt with its part of
@@ -149,17 +150,25 @@ func (a Attempt) detail() string {
 	if a.Outcome == NotTried {
 		return ""
 	}
-	parts := []string{fmt.Sprintf("%v +%v", brief(a.Began), brief(a.Took))}
+	parts := []string{brief(a.Began) + " +" + brief(a.Took)}
 	if a.Address != "" {
 		parts = append(parts, a.Address)
 	}
 	if a.TLS != nil {
-		parts = append(parts, tls.VersionName(a.TLS.Version)+" for "+strings.Join(certificateNames(a.TLS), ", "))
+		parts = append(parts, tls.VersionName(a.TLS.Version)+" for "+firstNames(certificateNames(a.TLS)))
 	}
 	if a.Err != nil {
 		parts = append(parts, a.shortError())
 	}
 	return strings.Join(parts, "  ")
+}
+
+// firstNames are enough names to know a certificate by.
+func firstNames(names []string) string {
+	if more := len(names) - 2; more > 0 {
+		names = append(names[:2:2], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 // shortError leaves out the endpoint, which stands beside it.
@@ -173,12 +182,12 @@ func (a Attempt) shortError() string {
 	return a.Err.Error()
 }
 
-// brief rounds d for people.
-func brief(d time.Duration) time.Duration {
+// brief is d for people, in ASCII.
+func brief(d time.Duration) string {
 	if d < 10*time.Millisecond {
-		return d.Round(100 * time.Microsecond)
+		return fmt.Sprintf("%.1fms", float64(d)/float64(time.Millisecond))
 	}
-	return d.Round(time.Millisecond)
+	return d.Round(time.Millisecond).String()
 }
 
 // LogValue returns r as a group: the diagnosis, the endpoint chosen, how long it

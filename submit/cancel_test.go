@@ -261,7 +261,7 @@ func TestCancelWhileWaitingForSession(t *testing.T) {
 			_, err := s.Submit(t.Context(), letter())
 			first <- err
 		}()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		ctx, cancel := context.WithTimeout(t.Context(), rtt/2)
 		defer cancel()
 		elapsed := stopwatch()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -57,7 +58,31 @@ func connectCause(ctx context.Context, err error, limit time.Duration) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout() && !isDNS(err):
 		return &wire.TimeLimitError{Limit: limit}
 	}
-	return err
+	return &cause{text: connectText(err), err: err, whole: true}
+}
+
+// connectText says what went wrong without what stands beside it anyway: that it
+// was a dial, and where to.
+func connectText(err error) string {
+	var (
+		op  *net.OpError
+		sys *os.SyscallError
+		dns *net.DNSError
+	)
+	switch {
+	case errors.As(err, &dns):
+		return dns.Error()
+	case !errors.As(err, &op):
+		return err.Error()
+	}
+	text := op.Err.Error()
+	if errors.As(op.Err, &sys) {
+		text = sys.Err.Error()
+	}
+	if tcp, ok := op.Addr.(*net.TCPAddr); ok {
+		text += " (" + tcp.String() + ")"
+	}
+	return text
 }
 
 // hasEnded is ctx.Err() != nil for a context that a dialer was given: dialers look

@@ -1,6 +1,8 @@
 package submit
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/emersion/go-smtp"
@@ -21,7 +23,7 @@ type parcel struct {
 }
 
 // prepare refuses what cannot be sent, before anybody is asked to take it.
-func prepare(m Message) (*parcel, error) {
+func prepare(ctx context.Context, m Message) (*parcel, error) {
 	p := &parcel{as: m.To, partial: m.Partial, rcpt: m.RcptOptions}
 	if m.Options != nil {
 		p.mail = *m.Options
@@ -37,12 +39,25 @@ func prepare(m Message) (*parcel, error) {
 	}
 	var err error
 	if p.body, err = newSource(m.Body); err != nil {
-		return nil, err
+		return nil, unreadable(ctx, err)
 	}
 	if found, _ := p.body.eightBit(); found && p.mail.Body == smtp.Body7Bit {
 		return nil, invalidOption("Body", string(p.mail.Body), "the message has octets above 127")
 	}
 	return p, nil
+}
+
+// unreadable is err, unless it is the end of the context that kept the message
+// from being read: then that is the error, and nothing is invalid.
+func unreadable(ctx context.Context, err error) error {
+	var invalid *InvalidError
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case isContext(err) && errors.As(err, &invalid):
+		return &Error{Err: &cause{text: "message cannot be read", err: invalid.Err}}
+	}
+	return &Error{Err: wire.ContextError(ctx)}
 }
 
 // address reads the envelope.

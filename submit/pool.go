@@ -65,7 +65,7 @@ func (p *Pool) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	if p.Transport == nil {
 		return nil, &InvalidError{Field: "Pool.Transport", Reason: "is nil"}
 	}
-	letter, err := prepare(m)
+	letter, err := prepare(ctx, m)
 	if err != nil {
 		return nil, err
 	}

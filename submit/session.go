@@ -109,7 +109,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 // Submit sends m, and authenticates before the first message if the session's
 // configuration has credentials.
 func (s *Session) Submit(ctx context.Context, m Message) (*Receipt, error) {
-	p, err := prepare(m)
+	p, err := prepare(ctx, m)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -16,23 +15,23 @@ const maxHead = 64 << 10
 
 // A source is the body of a message, the beginning of which has been read.
 type source struct {
-	r     io.Reader
-	head  []byte
-	rest  io.Reader // of what is being read now: head, and r if head is not all
-	whole bool      // head is all there is
-	used  bool      // r was read beyond head
-	start int64     // where the message begins in r, if that can seek; or else -1
+	r      io.Reader
+	head   []byte
+	rest   io.Reader // of what is being read now: head, and r if head is not all
+	whole  bool      // head is all there is
+	used   bool      // r was read beyond head
+	start  int64     // where the message begins in r, if that can seek; or else -1
+	length int64     // how long the message is before it is read; -1 if unknown
 }
 
 // newSource reads the beginning of a message.
 func newSource(r io.Reader) (*source, error) {
-	s := &source{r: r, start: -1}
-	if seeker, ok := r.(io.Seeker); ok {
-		if at, err := seeker.Seek(0, io.SeekCurrent); err == nil { // a pipe cannot
-			s.start = at
-		}
+	s := &source{r: r, start: -1, length: -1}
+	err := s.measure()
+	if err == nil {
+		err = s.readHead()
 	}
-	if err := s.readHead(); err != nil {
+	if err != nil {
 		return nil, &InvalidError{Field: "Message.Body", Reason: "cannot be read", Err: err}
 	}
 	if len(s.head) == 0 {
@@ -40,6 +39,29 @@ func newSource(r io.Reader) (*source, error) {
 	}
 	s.rest = s.fromHead()
 	return s, nil
+}
+
+// measure finds out where the message begins and how long it is, where the
+// reader knows; a pipe does not.
+func (s *source) measure() error {
+	if buffer, ok := s.r.(*bytes.Buffer); ok {
+		s.length = int64(buffer.Len())
+	}
+	seeker, ok := s.r.(io.Seeker)
+	if !ok {
+		return nil
+	}
+	at, err := seeker.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return nil //nolint:nilerr // then it cannot seek, and is only read
+	}
+	s.start = at
+	end, err := seeker.Seek(0, io.SeekEnd)
+	if err == nil {
+		s.length = max(end-at, 0)
+	}
+	_, err = seeker.Seek(at, io.SeekStart)
+	return err
 }
 
 func (s *source) fromHead() io.Reader {
@@ -60,8 +82,8 @@ func (b *beyond) Read(p []byte) (int, error) {
 // readHead reads until the head is full or the message ends.
 func (s *source) readHead() error {
 	size := 4 << 10
-	if n, ok := length(s.r); ok {
-		size = min(n+1, maxHead) // one more, to see the end
+	if s.length >= 0 {
+		size = int(min(max(s.length, 511)+1, maxHead)) // one more, to see the end
 	}
 	head := make([]byte, 0, size)
 	for idle := 0; len(head) < maxHead; {
@@ -89,19 +111,6 @@ func (s *source) readHead() error {
 		}
 	}
 	return nil
-}
-
-// length is how much is left to read, where a type of the standard library says.
-func length(r io.Reader) (int, bool) {
-	switch r := r.(type) {
-	case *bytes.Reader:
-		return r.Len(), true
-	case *bytes.Buffer:
-		return r.Len(), true
-	case *strings.Reader:
-		return r.Len(), true
-	}
-	return 0, false
 }
 
 func (s *source) Read(p []byte) (int, error) { return s.rest.Read(p) }
@@ -135,15 +144,15 @@ func (s *source) size() (least, estimate int64) {
 		}
 		return head, head
 	}
-	rest, ok := length(s.r)
-	if !ok {
+	if s.length < 0 {
 		return 0, 0
 	}
 	if s.head[len(s.head)-1] == '\r' {
 		head-- // its LF may be the next
 	}
+	rest := max(s.length-int64(len(s.head)), 0)
 	growth := float64(head) / float64(len(s.head))
-	return head + int64(rest), head + int64(math.Ceil(growth*float64(rest))) + 2
+	return head + rest, head + int64(math.Ceil(growth*float64(rest))) + 2
 }
 
 func canonicalSize(b []byte) int64 {

@@ -32,7 +32,7 @@ func Send(ctx context.Context, s Submitter, from string, to []string, data []byt
 // than a few messages a [Pool] is faster. What is wrong with m is found before
 // t is dialled.
 func Over(ctx context.Context, t Transport, m Message) (*Receipt, error) {
-	p, err := prepare(m)
+	p, err := prepare(ctx, m)
 	if err != nil {
 		return nil, err
 	}

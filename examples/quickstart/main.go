@@ -88,9 +88,9 @@ func send(ctx context.Context, server *negotiate.Negotiator, from string, to []s
 	return nil
 }
 
-// printTo returns what prints the report of each negotiation, in ASCII for
-// consoles that know nothing else.
-func printTo(out io.Writer) func(*negotiate.Report) {
-	plain := strings.NewReplacer("\n", "\n   ", "\u00b5s", "us")
-	return func(r *negotiate.Report) { fmt.Fprintf(out, "   %s\n", plain.Replace(r.String())) }
+// printTo returns what prints the report of each negotiation.
+func printTo(out io.Writer) func(context.Context, *negotiate.Report) {
+	return func(_ context.Context, r *negotiate.Report) {
+		fmt.Fprintf(out, "   %s\n", strings.ReplaceAll(r.String(), "\n", "\n   "))
+	}
 }

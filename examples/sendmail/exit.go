@@ -44,7 +44,7 @@ func exitCode(err error) int {
 		return exitData
 	case slices.ContainsFunc(decisive(err), saysLater):
 		return exitTemporary
-	case is(submit.ErrRejected, submit.ErrTooLarge, submit.ErrUnreachable):
+	case is(submit.ErrRejected, submit.ErrUnreachable):
 		return exitUnavailable
 	}
 	return exitTemporary // when in doubt, the message is worth another try

@@ -20,7 +20,7 @@ type mailer struct {
 
 func newMailer(o *options, stdout, stderr io.Writer) *mailer {
 	m := &mailer{options: o, stdout: stdout, stderr: stderr}
-	o.Observe = func(r *negotiate.Report) { m.report = r }
+	o.Observe = func(_ context.Context, r *negotiate.Report) { m.report = r }
 	m.pool = &submit.Pool{Transport: &o.Negotiator}
 	return m
 }
