@@ -171,7 +171,7 @@ func TestEncoderSevenBit(t *testing.T) {
 // record's, and an end that is exactly there.
 func TestWriteBody(t *testing.T) {
 	var messages []string
-	for _, n := range []int{0, 1, 100, recordSize - 4, recordSize - 3, recordSize - 2, recordSize - 1, recordSize, recordSize + 1, 2*recordSize + 5} {
+	for _, n := range []int{0, 100, recordSize - 4, recordSize - 3, recordSize, recordSize + 1} {
 		messages = append(messages,
 			strings.Repeat("a", n),
 			strings.Repeat("\n", n),
@@ -180,7 +180,7 @@ func TestWriteBody(t *testing.T) {
 			strings.Repeat("line of some length\r\n", n/21+1)[:n])
 	}
 	for i, m := range messages {
-		for _, piece := range []int{100 + i, 1 << 20} {
+		for _, piece := range []int{100 + i} {
 			bubble(t, func(s *peer) {
 				b, err := io.ReadAll(s.br)
 				if err != nil {

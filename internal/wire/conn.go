@@ -177,13 +177,14 @@ func (c *Conn) receive(limit time.Duration) (Reply, error) {
 
 // broken breaks the connection with what ended a read or a write, if anything.
 func (c *Conn) broken(err error, limit time.Duration) error {
+	if err == nil {
+		return nil
+	}
 	var (
 		protocol *ProtocolError
 		lost     *LostError
 	)
 	switch {
-	case err == nil:
-		return nil
 	case errors.As(err, &protocol), errors.As(err, &lost):
 		return c.fail(err)
 	default:

@@ -30,11 +30,11 @@ func TestEndedIsExact(t *testing.T) {
 					total := cutBody(t, secure, false, message, -1, how, nil)
 					step := 1
 					if secure || size > 300 {
-						step = total/20 + 1 // the last are all tried
+						step = total/12 + 1 // the last are all tried
 					}
 					lost := 0
 					for k := 0; k <= total; k++ {
-						if k%step != 0 && k < total-40 {
+						if k%step != 0 && k < total-30 {
 							continue
 						}
 						cutBody(t, secure, false, message, k, how, func(ended, has bool) {
