@@ -104,6 +104,9 @@ func (s *session) Data(r io.Reader) error {
 	if err != nil {
 		return err // the message was broken off
 	}
+	if s.dialogue.relay.lost {
+		return nil
+	}
 	m.Size = n
 	digest.Sum(m.Sum[:0])
 	if !server.Discard {

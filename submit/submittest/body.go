@@ -68,6 +68,9 @@ func (d *dialogue) bdat(arg string) error {
 		return d.verdict(refusal)
 	case refusal != nil:
 		d.transaction = transaction{}
+		if err := d.relay.abandon(); err != nil {
+			return err
+		}
 		return d.say(*refusal)
 	}
 	return d.say(say(250, "2.0.0 "+strconv.FormatInt(size, 10)+" octets"))
@@ -144,6 +147,11 @@ func (d *dialogue) take(body io.Reader) (refusal *reply, err error) {
 		if n == 0 || refusal != nil {
 			continue
 		}
+		if most := d.server.MaxMessageBytes; most > 0 && d.size+total > most {
+			got := say(552, "5.3.4 the message is too large")
+			refusal = &got
+			continue
+		}
 		got, askErr := d.relay.chunk(d.piece[:n])
 		if askErr != nil {
 			return nil, askErr
@@ -152,6 +160,7 @@ func (d *dialogue) take(body io.Reader) (refusal *reply, err error) {
 			refusal = &got
 		}
 	}
+	d.size += total
 	d.log.body(total, errors.Is(err, io.EOF))
 	if errors.Is(err, io.EOF) {
 		err = nil
@@ -191,7 +200,7 @@ func (d *dialogue) verdict(refusal *reply) error {
 func (d *dialogue) settle(f *Fault, refusal *reply) (reply, error) {
 	switch {
 	case refusal != nil:
-		return *refusal, nil
+		return *refusal, d.relay.abandon()
 	case f != nil && f.loses():
 		return d.relay.ask("RSET")
 	}

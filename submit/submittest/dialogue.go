@@ -35,12 +35,13 @@ type dialogue struct {
 
 // A transaction is what the dialogue needs to know of one.
 type transaction struct {
-	sender     bool // MAIL was accepted
-	recipients int  // RCPTs that were accepted
-	chunked    bool // BDAT has begun
-	begun      bool // octets of the body have come
-	binary     bool // BODY=BINARYMIME
-	extras          // parameters of MAIL that go-smtp does not know
+	sender     bool  // MAIL was accepted
+	recipients int   // RCPTs that were accepted
+	chunked    bool  // BDAT has begun
+	begun      bool  // octets of the body have come
+	size       int64 // how many, in the BDATs so far
+	binary     bool  // BODY=BINARYMIME
+	extras           // parameters of MAIL that go-smtp does not know
 }
 
 func newDialogue(s *Server, p *port, conn net.Conn, log *transcript) *dialogue {

@@ -15,6 +15,8 @@ type relay struct {
 	conn    net.Conn
 	replies chan reply // closed when go-smtp has closed the connection
 	out     []byte     // reused
+	begun   bool       // a body is being handed on
+	lost    bool       // and it is not to be kept
 }
 
 // newRelay connects to go-smtp's server and takes its greeting.
@@ -50,6 +52,9 @@ func (r *relay) listen() {
 
 // ask hands on a command and returns what go-smtp says to it.
 func (r *relay) ask(line string) (reply, error) {
+	if err := r.abandon(); err != nil {
+		return reply{}, err
+	}
 	r.out = append(append(r.out[:0], line...), "\r\n"...)
 	return r.exchange()
 }
@@ -61,11 +66,30 @@ func (r *relay) chunk(octets []byte) (reply, error) {
 	r.out = strconv.AppendInt(r.out, int64(len(octets)), 10)
 	r.out = append(r.out, "\r\n"...)
 	r.out = append(r.out, octets...)
-	return r.exchange()
+	got, err := r.exchange()
+	r.begun = got.code == 250
+	return got, err
 }
 
 // end ends the body and returns the verdict.
-func (r *relay) end() (reply, error) { return r.ask("BDAT 0 LAST") }
+func (r *relay) end() (reply, error) {
+	r.begun = false
+	r.out = append(r.out[:0], "BDAT 0 LAST\r\n"...)
+	return r.exchange()
+}
+
+// abandon ends a body that is not to be kept. To go-smtp it looks whole: at RSET
+// go-smtp does not wait for who reads the body, and could take the verdict on it
+// for that on the next one.
+func (r *relay) abandon() error {
+	if !r.begun {
+		return nil
+	}
+	r.lost = true
+	_, err := r.end()
+	r.lost = false
+	return err
+}
 
 func (r *relay) exchange() (reply, error) {
 	if _, err := r.conn.Write(r.out); err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/mailport/mailport/internal/fakenet"
+	"github.com/mailport/mailport/submit"
 	"github.com/mailport/mailport/submit/submittest"
 )
 
@@ -216,4 +217,24 @@ func heap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// The verdict on a message that was given up is never taken for that on the
+// next one.
+func TestLostMessageThenAnother(t *testing.T) {
+	for range 20 {
+		s := submittest.NewUnstartedServer(t)
+		s.Faults = []submittest.Fault{{Phase: submit.PhaseVerdict, Do: submittest.RefuseTemporarily, Times: 1}}
+		require.NoError(t, s.Start())
+		session, err := (&submit.ImplicitTLS{Host: "mail.example.com", Config: s.Config()}).Dial(t.Context())
+		require.NoError(t, err)
+		for i := range 3 {
+			data := "Subject: " + strings.Repeat("x", i+1) + "\r\n\r\n"
+			_, err := submit.Send(t.Context(), session, "a@example.com", []string{"b@example.net"}, []byte(data))
+			require.Equal(t, i > 0, err == nil, "%d: %v", i, err)
+		}
+		require.NoError(t, session.Close())
+		require.Len(t, s.Messages(), 2)
+		require.Equal(t, "Subject: xx\r\n\r\n", string(s.Messages()[0].Data))
+	}
 }
