@@ -107,7 +107,7 @@ func (x *exchange) run(first []byte) error {
 	}
 	switch {
 	case err != nil:
-		return x.s.failure(PhaseAuth, x.unquoted(err))
+		return x.s.failure(PhaseAuth, err)
 	case r.Code != 235:
 		return x.s.refusal(PhaseAuth, x.masked(r))
 	case x.held != nil || !x.m.Complete():
@@ -186,25 +186,4 @@ func (x *exchange) masked(r wire.Reply) Reply {
 		masked.Lines = append(masked.Lines, line)
 	}
 	return masked
-}
-
-// unquoted is err without anything of what was sent. What is no reply is left
-// out altogether: it may quote a secret in part or in escapes, where none would
-// be found.
-func (x *exchange) unquoted(err error) error {
-	var (
-		malformed *wire.ProtocolError
-		unasked   *wire.UnaskedError
-	)
-	switch {
-	case errors.As(err, &malformed):
-		return &wire.ProtocolError{Reason: "not an SMTP reply to AUTH; what it is may be secret"}
-	case errors.As(err, &unasked):
-		masked := &wire.UnaskedError{Reply: wire.Reply(x.masked(unasked.Reply))}
-		if isLost(err) {
-			return &wire.LostError{Err: masked}
-		}
-		return masked
-	}
-	return err
 }

@@ -94,7 +94,17 @@ func (d *diary) note(_ context.Context, e submit.Event) {
 func (d *diary) keep(c *submit.Config) {
 	c.Trace = d.note
 	options := &slog.HandlerOptions{Level: slog.LevelDebug}
-	c.Logger = slog.New(slog.NewMultiHandler(slog.NewTextHandler(d, options), slog.NewJSONHandler(d, options)))
+	c.Logger = slog.New(twice{slog.NewTextHandler(d, options), slog.NewJSONHandler(d, options)})
+}
+
+// twice logs in two ways.
+type twice struct {
+	slog.Handler
+	other slog.Handler
+}
+
+func (h twice) Handle(ctx context.Context, r slog.Record) error {
+	return errors.Join(h.Handler.Handle(ctx, r), h.other.Handle(ctx, r))
 }
 
 func (d *diary) check(t *testing.T) {
@@ -175,6 +185,10 @@ func TestSecretsEchoed(t *testing.T) {
 			"535x%s",
 			"999 %s",
 			"535-%s\r\n250 %s",
+			"235 2.7.0 welcome, %s",
+			"235 2.7.0 welcome\r\n%s",
+			"235 2.7.0 welcome\r\n421 4.7.0 no %s here",
+			"235 2.7.0 welcome\r\n550 5.7.0 no %s here",
 		} {
 			t.Run(mechanism+"/"+form, func(t *testing.T) {
 				withActor(t, func(a *actor) {

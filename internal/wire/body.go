@@ -111,6 +111,7 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 	if out, err = c.writeRecords(out, limit); err != nil {
 		return false, err
 	}
+	c.glance()
 	if err := c.ready(); err != nil {
 		return false, err // whatever it said, it is not the verdict
 	}
@@ -120,6 +121,12 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 		return ended, c.stopped(err, limit)
 	}
 	return true, nil
+}
+
+// glance takes what TLS has already got from the network, and waits for no more.
+func (c *Conn) glance() {
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	c.br.Peek(1)
 }
 
 // stopped is for a server that no longer reads: it may have said why.

@@ -22,6 +22,7 @@ type Conn struct {
 	out    []byte        // commands queued for the next flight
 	queued int           // how many
 	err    error         // why the connection is broken, or nil
+	secret bool          // what was said last is, and may be quoted in what comes next
 
 	in, body []byte // buffers of WriteBody, kept for the next message
 
@@ -119,6 +120,9 @@ func (c *Conn) Broken() error {
 
 // fail breaks and cuts the connection. The first error is the one that counts.
 func (c *Conn) fail(err error) error {
+	if c.secret {
+		err = unquoted(err)
+	}
 	if c.err == nil {
 		c.err = err
 		c.Cut()

@@ -40,5 +40,26 @@ func (e *TimeLimitError) Timeout() bool { return true }
 // Temporary belongs to [net.Error].
 func (e *TimeLimitError) Temporary() bool { return true }
 
+// unquoted is err without words of the server's. They may quote a secret, cut off
+// or in escapes, where no search would find it.
+func unquoted(err error) error {
+	var (
+		malformed *ProtocolError
+		unasked   *UnaskedError
+		lost      *LostError
+	)
+	switch {
+	case errors.As(err, &malformed):
+		return &ProtocolError{"what came amid authentication is not the SMTP reply that was due"}
+	case errors.As(err, &unasked):
+		bare := &UnaskedError{Reply{Code: unasked.Reply.Code, Enhanced: unasked.Reply.Enhanced}}
+		if errors.As(err, &lost) {
+			return &LostError{bare}
+		}
+		return bare
+	}
+	return err
+}
+
 // ErrBroken is the error of using a connection after its first error.
 var ErrBroken = errors.New("connection is out of step")

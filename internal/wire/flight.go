@@ -42,15 +42,23 @@ func (c *Conn) Drop() { c.out, c.queued = c.out[:0], 0 }
 // command, in order. If the connection is lost on the way, each has been called
 // for the replies that did arrive: a server may refuse a command and hang up.
 func (c *Conn) Send(limit time.Duration, each func(i int, r Reply)) error {
+	return c.send(false, limit, each)
+}
+
+func (c *Conn) send(secret bool, limit time.Duration, each func(i int, r Reply)) error {
 	out, n := c.out, c.queued
 	defer clear(out) // it may hold a password
 	c.Drop()
 	if cap(c.out) > 4*safeFlight {
 		c.out = nil // a great many recipients, once
 	}
+	if c.secret {
+		c.glance() // what was said unasked may quote it, too
+	}
 	if err := c.ready(); err != nil {
 		return err
 	}
+	c.secret = secret
 	if len(out) > safeFlight {
 		return c.sendBeside(out, n, limit, each)
 	}
@@ -67,7 +75,7 @@ func (c *Conn) Command(limit time.Duration, verb string, args ...string) (Reply,
 	if err := c.Queue(verb, args...); err != nil {
 		return Reply{}, err
 	}
-	return c.sendOne(limit)
+	return c.sendOne(verb == "AUTH", limit)
 }
 
 // AuthLine sends one line of an authentication exchange and returns the reply.
@@ -78,12 +86,12 @@ func (c *Conn) AuthLine(limit time.Duration, line string) (Reply, error) {
 		return Reply{}, err
 	}
 	c.out, c.queued = out, 1
-	return c.sendOne(limit)
+	return c.sendOne(true, limit)
 }
 
-func (c *Conn) sendOne(limit time.Duration) (reply Reply, err error) {
+func (c *Conn) sendOne(secret bool, limit time.Duration) (reply Reply, err error) {
 	got := false
-	err = c.Send(limit, func(_ int, r Reply) { reply, got = r, true })
+	err = c.send(secret, limit, func(_ int, r Reply) { reply, got = r, true })
 	if got {
 		return reply, nil // a 421 is a reply; that nothing follows it is known
 	}
