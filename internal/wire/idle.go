@@ -9,9 +9,14 @@ import (
 // Park watches an idle connection: should the server speak unasked or hang up,
 // the connection is cut and lost is called, from a goroutine that waits in a
 // read until then. Lost must not call Unpark or Quit.
+//
+// A connection that knows no deadlines, such as one through an SSH server, is
+// not watched: the watch could not be ended.
 func (c *Conn) Park(lost func()) {
+	if c.nc.SetReadDeadline(time.Time{}) != nil {
+		return
+	}
 	c.waking.Store(false)
-	c.nc.SetReadDeadline(time.Time{})
 	parked := make(chan struct{})
 	c.parked = parked
 	go func() { // Unpark waits for it

@@ -265,3 +265,17 @@ func TestQuitParked(t *testing.T) {
 		require.ErrorIs(t, c.Broken(), ErrBroken)
 	})
 }
+
+// A connection without deadlines is not watched, since the watch could not be
+// ended: Unpark returns at once. Promises 6 and 7.
+func TestUnparkWithoutDeadlines(t *testing.T) {
+	bubble(t, func(s *peer) { s.silence() }, func(t *testing.T, c *Conn) {
+		c.nc = timeless{c.nc}
+		c.Park(func() { t.Error("nobody was lost") })
+		require.True(t, c.Unpark())
+	})
+}
+
+type timeless struct{ net.Conn }
+
+func (timeless) SetReadDeadline(time.Time) error { return errors.ErrUnsupported }
