@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"net"
 	"os"
 	"time"
 )
@@ -13,7 +14,7 @@ import (
 // A connection that knows no deadlines, such as one through an SSH server, is
 // not watched: the watch could not be ended.
 func (c *Conn) Park(lost func()) {
-	if c.nc.SetReadDeadline(time.Time{}) != nil {
+	if err := c.nc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, net.ErrClosed) {
 		return
 	}
 	c.waking.Store(false)
