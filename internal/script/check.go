@@ -49,21 +49,25 @@ func (c *scene) check() error {
 			told = s.octets
 		case handshake:
 			secure, pipelining = true, false
-		case hear:
+		case hear, perhaps:
 			if n := slices.IndexFunc(s.lines, func(l said) bool { return !secure && !fitForCleartext(l.text) }); n >= 0 {
 				return lineError(s.lines[n].line, "must not be said in cleartext: %s", s.lines[n].text)
 			}
 			if len(s.lines) > 1 && !pipelining && !strings.HasPrefix(lastLine(told), "354") {
 				return lineError(s.line, "flight of %d commands, and PIPELINING was not offered", len(s.lines))
 			}
-		case alert, pause, hangup: // say nothing about what may follow
-		case stall, deaf, reset, anything:
-			if i+1 < len(c.steps) {
-				return lineError(c.steps[i+1].line, "nothing can follow here")
-			}
+		default: // says nothing
+		}
+		if s.last() && i+1 < len(c.steps) {
+			return lineError(c.steps[i+1].line, "nothing can follow here")
 		}
 	}
 	return nil
+}
+
+// last reports whether nothing can follow s.
+func (s step) last() bool {
+	return slices.Contains([]act{perhaps, stall, deaf, reset, anything}, s.act)
 }
 
 func fitForCleartext(line string) bool {

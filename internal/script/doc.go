@@ -38,6 +38,8 @@
 //	                      highest version that the server has
 //	C: alert unknown CA   the client refuses the handshake before, with this alert
 //	C: hangup             the client leaves the handshake before, without one
+//	C? QUIT               the client says this as the last thing, or is gone already; for what
+//	                      happens in the same instant
 //	C: ...                anything, in which there is no end of a message, until the client is gone
 //	stall                 the server says nothing any more, until the client is gone
 //	deaf                  nor does it read

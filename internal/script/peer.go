@@ -60,6 +60,10 @@ func (p *peer) do(s step) bool {
 		return p.say(s)
 	case hear:
 		return p.hear(s)
+	case perhaps:
+		if _, err := p.br.Peek(1); err == nil {
+			return p.hear(s)
+		}
 	case handshake:
 		return p.handshake(s)
 	case alert:

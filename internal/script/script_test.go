@@ -220,6 +220,15 @@ func TestSegments(t *testing.T) {
 	})))
 }
 
+// What is in the balance may be said or not, but nothing else may.
+func TestPerhaps(t *testing.T) {
+	const dialogue = "TLS smtp.example.com\nS: 220 hello\nC? QUIT\n"
+	require.Empty(t, failures(t, dialogue, with(t, func(c *client) { c.hear(1) })))
+	require.Empty(t, failures(t, dialogue, with(t, func(c *client) { c.hear(1); c.say("QUIT") })))
+	require.Contains(t, failures(t, dialogue, with(t, func(c *client) { c.hear(1); c.say("NOOP") })), "client:     NOOP")
+	require.Contains(t, failures(t, dialogue, with(t, func(c *client) { c.hear(1); c.say("QUIT", "NOOP") })), "client:     NOOP")
+}
+
 func TestBase64(t *testing.T) {
 	require.Empty(t, failures(t, "TLS smtp.example.com\nS: 334 {Username:}\nC: {a\\x00b}\n", with(t, func(c *client) {
 		line, _ := c.br.ReadString('\n')
@@ -313,6 +322,7 @@ func TestNotAccepted(t *testing.T) {
 		{"\n-- submission://a.example:587 --\nrefused\n", "1: the first line must say"},
 		{"About nothing.\n", "nothing happens at any endpoint"},
 		{"X.\n-- submission://a.example:587 --\nS: 220 a\nC: AUTH PLAIN\n", "4: must not be said in cleartext: AUTH PLAIN"},
+		{"X.\n-- submission://a.example:587 --\nS: 220 a\nC? AUTH PLAIN\n", "4: must not be said in cleartext: AUTH PLAIN"},
 		{"X.\n-- submission://a.example:587 --\nS: 220 a\nC: MAIL FROM:<>\n", "4: must not be said in cleartext"},
 		{"X.\n-- submission://a.example:587 --\nTLS a.example\nC: EHLO me\nS: 250 a\nC: MAIL\nC: DATA\n", "6: flight of 2 commands, and PIPELINING was not offered"},
 		{"X.\n-- submission://a.example:587 --\nC: EHLO me\nS: 250-a\nS: 250 PIPELINING\nTLS a.example\nC: EHLO me\nS: 250 a\nC: MAIL\nC: DATA\n", "9: flight of 2"},

@@ -32,6 +32,7 @@ const (
 	hear                 // the client's
 	handshake            // both sides'
 	alert                // the client does not like the handshake
+	perhaps              // the client's, or it is gone by then
 	anything             // the client says what it likes, but no end of a message
 	pause                // the server does nothing
 	stall                // for good
@@ -51,6 +52,8 @@ func parseStep(number int, line string) (step, error) {
 		s.octets += "\r\n"
 	case "C:":
 		err = s.client(rest)
+	case "C?":
+		s.act, s.lines = perhaps, []said{{number, rest}}
 	case "raw":
 		s.act = say
 		s.octets, err = raw(rest)
