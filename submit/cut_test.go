@@ -107,8 +107,9 @@ func newCutting(w *world, service, body string) *cutting {
 	c := &cutting{w: w, service: service, body: body}
 	w.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} // fast
 	w.config.TLS.ClientSessionCache = &oneTicket{}
+	// Silence must not last for so long that the ticket expires, after a week.
 	w.config.Timeouts = submit.Timeouts{
-		Connect: time.Minute, Handshake: time.Minute, Command: time.Minute, Data: time.Minute, Verdict: time.Minute,
+		Connect: time.Second, Handshake: time.Second, Command: time.Second, Data: time.Second, Verdict: time.Second,
 	}
 	c.have() // for the ticket
 	before := c.have()
@@ -223,6 +224,8 @@ func (c *cutting) try(d fakenet.Direction, at int, how fakenet.Manner) {
 		wrong = "uncertain for no reason, or certain for none"
 	case err == nil && taken != 1:
 		wrong = "receipt for a message that was not taken"
+	case err == nil && !receipt.TLS.DidResume:
+		wrong = "another conversation than the one that was measured"
 	case err == nil:
 		c.receipts++
 	case uncertain:
