@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,8 +45,25 @@ func isUncertain(err error) bool { return errors.Is(err, ErrUncertain) }
 
 // uncertain is the cause of what was lost between the last octet of a message
 // and the verdict.
-func uncertain(err error) error {
-	return &cause{meaning: ErrUncertain, text: ErrUncertain.Error(), err: err}
+func uncertain(err error) error { return &doubt{err} }
+
+// A doubt matches no other sentinel of this package than [ErrUncertain], whatever
+// it came from: in doubt nothing else is certain.
+type doubt struct{ err error }
+
+func (d *doubt) Error() string { return ErrUncertain.Error() + ": " + d.err.Error() }
+
+func (d *doubt) Is(target error) bool {
+	return target == ErrUncertain || !isSentinel(target) && errors.Is(d.err, target)
+}
+
+func (d *doubt) As(target any) bool { return errors.As(d.err, target) }
+
+func isSentinel(err error) bool {
+	return slices.Contains([]error{
+		ErrInvalid, ErrUnreachable, ErrInsecure, ErrCredentials, ErrRejected, ErrTemporary, ErrTooLarge, ErrUncertain,
+		ErrProtocol, ErrClosed, ErrCertificate, ErrInjection, ErrNoSTARTTLS, ErrAuthNotOffered,
+	}, err)
 }
 
 // connectCause tells a connection attempt that took too long from one whose
