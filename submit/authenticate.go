@@ -24,20 +24,30 @@ const (
 
 // authenticate shows the credentials, once. A second call returns what the
 // first one did.
-func (s *Session) authenticate(ctx context.Context) (err error) {
+func (s *Session) authenticate(ctx context.Context) error {
 	if s.config.Credentials == nil || s.authDone {
 		return s.authErr
 	}
 	began := time.Now()
-	defer func() {
-		s.authDone, s.authErr = true, err
-		s.step(ctx, PhaseAuth, began, err)
-	}()
+	s.authDone = true
+	// Credentials are code of the caller's: should they panic, that is no success.
+	s.authErr = &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, text: "authentication was broken off"}}
+	s.authErr = s.tryMechanisms(ctx)
+	s.step(ctx, PhaseAuth, began, s.authErr)
+	return s.authErr
+}
+
+// tryMechanisms goes on to another mechanism if the server, after all, does not
+// support one. None is tried twice, whatever the credentials think.
+func (s *Session) tryMechanisms(ctx context.Context) error {
 	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls}
 	if server.Name == "" {
 		server.Name = s.endpoint.Host // an IP address: no SNI
 	}
-	var refused error
+	var (
+		refused error
+		tried   []string
+	)
 	for {
 		mechanism, err := s.config.Credentials.Exchange(ctx, server)
 		switch {
@@ -46,12 +56,19 @@ func (s *Session) authenticate(ctx context.Context) (err error) {
 		case err != nil:
 			return s.authFailure(ctx, err)
 		}
-		name, err := s.exchange(mechanism)
-		if !isUnsupported(err) {
-			return err
+		name, first, err := mechanism.Start()
+		if err != nil {
+			return s.authFailure(ctx, err)
 		}
-		refused = err
-		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool { return m == name })
+		x := exchange{s: s, m: mechanism, name: strings.ToUpper(name)}
+		if slices.Contains(tried, x.name) {
+			return refused
+		}
+		if refused = x.run(first); !isUnsupported(refused) {
+			return refused
+		}
+		tried = append(tried, x.name)
+		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool { return m == x.name })
 	}
 }
 
@@ -75,16 +92,7 @@ func isUnsupported(err error) bool {
 	return errors.As(err, &e) && e.Reply != nil && (e.Reply.Code == 504 || e.Reply.Code == 534)
 }
 
-// exchange is the dialogue of RFC 4954, section 4.
-func (s *Session) exchange(m auth.Mechanism) (name string, err error) {
-	name, first, err := m.Start()
-	if err != nil {
-		return name, &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: err}}
-	}
-	x := exchange{s: s, m: m, name: strings.ToUpper(name)}
-	return x.name, x.run(first)
-}
-
+// An exchange is the dialogue of RFC 4954, section 4.
 type exchange struct {
 	s    *Session
 	m    auth.Mechanism
@@ -103,7 +111,9 @@ func (x *exchange) run(first []byte) error {
 		if response, err = x.answer(r); err != nil {
 			return x.cancel(err)
 		}
-		r, err = x.respond(response)
+		if r, err = x.respond(response); err != nil && x.s.conn.Broken() == nil {
+			return x.cancel(&cause{meaning: ErrCredentials, err: err}) // no line can hold it
+		}
 	}
 	switch {
 	case err != nil:
@@ -179,11 +189,36 @@ func (x *exchange) masked(r wire.Reply) Reply {
 	slices.SortFunc(x.sent, func(a, b string) int { return len(b) - len(a) }) // one may be part of another
 	for _, line := range r.Lines {
 		for _, secret := range x.sent {
-			if len(secret) > 2 { // less would spare nothing and maim the text
-				line = strings.ReplaceAll(line, secret, "***")
-			}
+			line = maskedLine(line, secret)
 		}
 		masked.Lines = append(masked.Lines, line)
 	}
 	return masked
+}
+
+// maskedLine is line without secret, and without the beginning of secret if it
+// was cut short.
+func maskedLine(line, secret string) string {
+	const (
+		least = 3 // less would spare nothing and maim the text
+		short = 8 // likewise, of a beginning
+	)
+	if len(secret) < least {
+		return line
+	}
+	line = strings.ReplaceAll(line, secret, "***")
+	if len(secret) < short {
+		return line
+	}
+	for {
+		i := strings.Index(line, secret[:short])
+		if i < 0 {
+			return line
+		}
+		n := short
+		for i+n < len(line) && n < len(secret) && line[i+n] == secret[n] {
+			n++
+		}
+		line = line[:i] + "***" + line[i+n:]
+	}
 }

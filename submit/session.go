@@ -139,14 +139,22 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 	if err := s.take(ctx); err != nil {
 		return err
 	}
-	defer func() { <-s.turn }()
+	finished := false
+	defer func() {
+		if !finished {
+			s.conn.Abandon() // a panic, amid whatever it was
+		}
+		<-s.turn
+	}()
 	if err := s.conn.Broken(); err != nil {
 		// Only said: what the context of an earlier call means is not for this one.
 		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint
 	}
 	release := s.conn.Guard(ctx)
 	defer release()
-	return do()
+	err := do()
+	finished = true
+	return err
 }
 
 // take waits for the session's turn.
