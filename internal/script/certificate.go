@@ -52,7 +52,7 @@ func (c certificate) config(ca *testcert.CA, host string) *tls.Config {
 	}
 	return &tls.Config{
 		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS10, //nolint:gosec // old servers are among what is played
+		MinVersion:   tls.VersionTLS10, // old servers are among what is played
 		MaxVersion:   c.highest,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -48,6 +49,9 @@ func (p Player) newClient(t *transcript, settings map[string]string, n *fakenet.
 		c.Config.LocalName = name
 	}
 	if name, ok := settings["hostname"]; ok {
+		if p.Hostname == nil {
+			return nil, errors.New("the test cannot give the machine a name")
+		}
 		c.Config.LocalName = ""
 		p.Hostname(&c.Config, name)
 	}
