@@ -19,19 +19,21 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns what decided: the error of the attempt that ended the
-// negotiation or, if none did, the errors of all of them.
+// negotiation or, if none did, or all that did was the context, the errors of
+// all of them.
 func (e *Error) Unwrap() []error {
-	var fatal, failed []error
+	var fatal, all []error
 	for _, a := range e.Report.Attempts {
-		switch {
-		case a.Outcome == Fatal:
+		if a.Err == nil {
+			continue
+		}
+		all = append(all, a.Err)
+		if a.Outcome == Fatal && classify(a.Err) != ended {
 			fatal = append(fatal, a.Err)
-		case a.Err != nil:
-			failed = append(failed, a.Err)
 		}
 	}
 	if fatal != nil {
 		return fatal
 	}
-	return failed
+	return all
 }

@@ -112,7 +112,7 @@ func ExampleError() {
 		fmt.Println("rejected:", err)
 	case errors.Is(err, submit.ErrTemporary): // try again later
 		fmt.Println("not now:", err)
-	default: // a context that ended, or a server that does not follow the protocol
+	default: // a context that ended, a message that could not be read, a server that does not follow the protocol
 		fmt.Println("failed:", err)
 	}
 

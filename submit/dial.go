@@ -148,6 +148,10 @@ func (s *Session) secure(ctx context.Context, tlsConfig *tls.Config, upgraded bo
 }
 
 func (s *Session) handshakeFailure(err error, upgraded bool, name string) error {
+	if code := refusedInClear(err); code != 0 && !upgraded {
+		return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Reply: &Reply{Code: code},
+			Err: &cause{text: "said in cleartext, before TLS", err: errors.Join(smtpError(Reply{Code: code}), err)}}
+	}
 	return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: handshakeCause(err, upgraded, name)}
 }
 
@@ -157,15 +161,14 @@ func (s *Session) greet(ctx context.Context) (err error) {
 	began := time.Now()
 	defer func() { s.step(ctx, PhaseGreeting, began, err) }()
 	first, err := s.conn.First(s.config.Timeouts.command())
-	var silent *wire.TimeLimitError
 	switch {
-	case errors.As(err, &silent) && s.tls == nil:
+	case err != nil && s.tls == nil && !errors.Is(err, context.Canceled): // it was silent for too long, or hung up
 		return s.failure(PhaseGreeting, &cause{text: "server does not greet; it may expect TLS from the first byte", err: err})
 	case err != nil:
 		return s.failure(PhaseGreeting, err)
 	}
 	if what := speaks(first); what != SpeaksSMTP {
-		return &Error{Endpoint: s.endpoint, Phase: PhaseGreeting, Err: &PortError{Speaks: what, Got: string(first)}}
+		return &Error{Endpoint: s.endpoint, Phase: PhaseGreeting, Err: &PortError{Speaks: what, Got: string(first), overTLS: s.tls != nil}}
 	}
 	r, err := s.conn.ReadReply(s.config.Timeouts.command())
 	if err != nil {

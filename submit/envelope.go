@@ -259,6 +259,9 @@ func (s *Session) addUTF8(e *envelope, p *parcel) error {
 	switch {
 	case p.from.UTF8() || slices.ContainsFunc(p.to, wire.Path.UTF8):
 		why = "an address is not ASCII"
+		if !slices.ContainsFunc(append([]wire.Path{p.from}, p.to...), func(path wire.Path) bool { return path.UTF8() && !path.UTF8Domain() }) {
+			why = "a domain is not ASCII; written as xn--... it is"
+		}
 	case p.body.headerUTF8():
 		why = "its header is not ASCII; RFC 2047 says how to encode it"
 	case p.mail.UTF8:

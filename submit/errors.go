@@ -55,6 +55,8 @@ type Error struct {
 	Reply     *Reply   // nil if the server said nothing
 	Refused   []*Error // for PhaseRecipient: every refused recipient, if several were
 	Err       error    // cause
+
+	authenticated bool // the session was, when the server said so
 }
 
 // Error returns one line without secrets: where, when, why.
@@ -156,7 +158,7 @@ func (e *Error) credentials() bool {
 	}
 	switch e.Reply.Code {
 	case 530, 535: // RFC 4954, section 6; servers say so to MAIL and RCPT as well
-		return true
+		return !e.authenticated // OpenSMTPD says 530 to a sender who may not use that address
 	}
 	return e.Phase == PhaseAuth && e.Reply.Code/100 == 5
 }

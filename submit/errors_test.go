@@ -105,8 +105,8 @@ func TestMeaningOfReplies(t *testing.T) {
 		{submit.PhaseSender, "452 4.3.1 full", []string{temporary}},
 		{submit.PhaseSender, "455 4.5.0 not now", []string{temporary}},
 		{submit.PhaseSender, "500 5.5.2 what?", []string{rejected}},
-		{submit.PhaseSender, "530 5.7.0 authentication required", []string{credentials}},
-		{submit.PhaseSender, "535 5.7.3 not logged in", []string{credentials}},
+		{submit.PhaseSender, "530 5.7.0 authentication required", []string{rejected}}, // after 235
+		{submit.PhaseSender, "535 5.7.3 not logged in", []string{rejected}},
 		{submit.PhaseSender, "550 5.7.1 not you", []string{rejected}},
 		{submit.PhaseSender, "552 too large", []string{"TooLarge", rejected}},
 		{submit.PhaseSender, "552 5.3.4 too large", []string{"TooLarge", rejected}},
@@ -118,7 +118,7 @@ func TestMeaningOfReplies(t *testing.T) {
 		{submit.PhaseRecipient, "421 bye", []string{temporary}},
 		{submit.PhaseRecipient, "450 4.2.1 greylisted", []string{temporary}},
 		{submit.PhaseRecipient, "452 4.5.3 too many", []string{temporary}},
-		{submit.PhaseRecipient, "530 5.7.0 authentication required", []string{credentials}},
+		{submit.PhaseRecipient, "530 5.7.0 authentication required", []string{rejected}},
 		{submit.PhaseRecipient, "550 5.1.1 nobody", []string{rejected}},
 		{submit.PhaseRecipient, "551 elsewhere", []string{rejected}},
 		{submit.PhaseRecipient, "552 too many", []string{temporary}}, // RFC 5321, section 4.5.3.1.10
@@ -231,7 +231,11 @@ func TestMeaningOfCauses(t *testing.T) {
 					case submit.PhaseVerdict:
 						requireMeans(t, err, "Uncertain")
 					case submit.PhaseGreeting:
-						requireMeans(t, err, "Insecure", "Protocol")
+						if service == submit.Submissions {
+							requireMeans(t, err, "Protocol") // over verified TLS
+						} else {
+							requireMeans(t, err, "Insecure", "Protocol")
+						}
 						var pe *submit.PortError
 						require.ErrorAs(t, err, &pe)
 					default:
@@ -538,7 +542,7 @@ func troubles() []trouble {
 			make: func(c *clerk) { c.tls.MaxVersion = tls.VersionTLS12 }, means: "Insecure"},
 
 		{name: "SMTP without TLS", service: submit.Submissions, make: speaking("220 " + host + " ESMTP\r\n"), means: "Insecure Protocol"},
-		{name: "SMTP without TLS, busy", service: submit.Submissions, make: speaking("421 too busy\r\n"), means: "Insecure Protocol"},
+		{name: "SMTP without TLS, busy", service: submit.Submissions, make: speaking("421 too busy\r\n"), means: "Temporary"},
 		{name: "TLS from the first byte, silent", service: submit.Submission, make: openTLS, config: func(c *submit.Config) { c.Timeouts.Command = time.Minute }, means: "Temporary Unreachable"},
 		{name: "TLS from the first byte, alert", service: submit.Submission, make: speaking("\x15\x03\x01\x00\x02\x02\x28"), means: "Protocol"},
 		{name: "IMAP", make: speaking("* OK [CAPABILITY IMAP4rev1] ready\r\n"), means: "Insecure Protocol"},

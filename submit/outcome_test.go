@@ -35,7 +35,7 @@ func TestVerdict(t *testing.T) {
 		{"550 5.7.1 spam", submit.ErrRejected, true},
 		{"552 5.3.4 too large", submit.ErrTooLarge, true},
 		{"554", submit.ErrRejected, true},
-		{"530 5.7.0 authenticate first", submit.ErrCredentials, true},
+		{"530 5.7.0 not you", submit.ErrRejected, true}, // after 235
 		{"354 go on", submit.ErrUncertain, false},
 		{"334 ", submit.ErrUncertain, false},
 		{"150 perhaps", submit.ErrUncertain, false},
@@ -51,6 +51,7 @@ func TestVerdict(t *testing.T) {
 		{"", submit.ErrUncertain, false}, // an empty line
 	} {
 		t.Run(fmt.Sprintf("%.30s", test.verdict), func(t *testing.T) {
+			t.Parallel()
 			withActor(t, func(a *actor) {
 				a.welcome("PIPELINING")
 				a.hears(3)
@@ -129,6 +130,7 @@ func TestVerdictIsTheTruth(t *testing.T) {
 	} {
 		for name, body := range map[string]string{"small": text, "large": large} {
 			t.Run(fmt.Sprintf("%v, lost: %t, %d, %s", test.do, test.lose, test.code, name), func(t *testing.T) {
+				t.Parallel()
 				fault := submittest.Fault{Phase: submit.PhaseVerdict, Do: test.do, Lose: test.lose, Code: test.code}
 				inWorld(t, faulty(fault), func(t *testing.T, w *world) {
 					for i, service := range services {
@@ -198,6 +200,7 @@ func TestRefusedRecipients(t *testing.T) {
 	} {
 		for name, setup := range map[string]func(*submittest.Server){"pipelined": nil, "lock-step": lockStep} {
 			t.Run(fmt.Sprint(test.to, test.partial, " ", name), func(t *testing.T) {
+				t.Parallel()
 				inWorld(t, both(setup, someRefused), func(t *testing.T, w *world) {
 					s := w.warm(submit.Submissions)
 					m := letter(test.to...)
@@ -330,6 +333,7 @@ func TestRepliesOutOfStep(t *testing.T) {
 					}
 					name := fmt.Sprintf("pipelining %t, refused %d, stray %d, late %v", pipelining, refused, stray, late)
 					t.Run(name, func(t *testing.T) {
+						t.Parallel()
 						withActor(t, func(a *actor) {
 							var extensions []string
 							if pipelining {
@@ -383,6 +387,7 @@ func TestReplyTooMany(t *testing.T) {
 	for _, late := range []time.Duration{0, rtt / 2, time.Hour} {
 		for _, extra := range []string{"250 by the way", "421 4.3.2 shutting down", "554 really", "nonsense"} {
 			t.Run(fmt.Sprint(late, extra), func(t *testing.T) {
+				t.Parallel()
 				withActor(t, func(a *actor) {
 					a.welcome("PIPELINING")
 					a.hears(3)

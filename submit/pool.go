@@ -37,7 +37,8 @@ type Pool struct {
 type pooled struct {
 	*Session
 	since  time.Time // it was opened
-	sent   int       // messages
+	sent   int       // messages offered
+	taken  int       // of these
 	expiry *time.Timer
 }
 
@@ -97,6 +98,9 @@ func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) 
 	defer func() {
 		if !stale {
 			s.sent++
+			if err == nil {
+				s.taken++
+			}
 			p.giveBack(s)
 		}
 	}()
@@ -116,7 +120,17 @@ func isStale(ctx context.Context, s *pooled, err error) bool {
 	case !errors.As(err, &e) || e.Phase == PhaseAuth:
 		return false
 	}
+	if e.Reply != nil && s.taken > 0 && e.Phase == PhaseSender && isFull(*e.Reply) {
+		return true
+	}
 	return s.conn.Broken() != nil && (e.Reply == nil && isLost(err) || e.Reply != nil && e.Reply.Code == 421)
+}
+
+// isFull reports whether r, to MAIL, says that a session has carried as many
+// messages as it may. RFC 9422, section 4.1, has servers say 421; OpenSMTPD says
+// 452 4.5.3 and lets the client go on asking.
+func isFull(r Reply) bool {
+	return r.Code == 452 && (r.Enhanced == [3]int{} || r.Enhanced == [3]int{4, 5, 3})
 }
 
 // take returns an idle session, or nil as leave to open one.

@@ -1,12 +1,19 @@
 package submit
 
-import "strings"
+import (
+	"crypto/tls"
+	"errors"
+	"strconv"
+	"strings"
+)
 
 // A PortError says that a port speaks something else than the transport does.
 // It is recognised from the first octets that the server sent.
 type PortError struct {
 	Speaks string // SpeaksSMTP, SpeaksTLS, or the name of a service: "IMAP", "POP3", "HTTP", "SSH"; "" if unknown
 	Got    string // the first octets
+
+	overTLS bool // it says so over verified TLS
 }
 
 // Values of PortError.Speaks that have a meaning of their own.
@@ -23,6 +30,9 @@ func (e *PortError) Error() string {
 	case SpeaksTLS:
 		return "server expects TLS from the first byte on this port"
 	case "":
+		if e.overTLS {
+			return "server speaks TLS on this port, but not SMTP"
+		}
 		return "server speaks neither TLS nor SMTP on this port"
 	}
 	return "server speaks " + e.Speaks + " on this port, not mail submission"
@@ -31,7 +41,22 @@ func (e *PortError) Error() string {
 // Is makes e match [ErrProtocol] and, where TLS was wanted and not spoken,
 // [ErrInsecure].
 func (e *PortError) Is(target error) bool {
-	return target == ErrProtocol || target == ErrInsecure && e.Speaks != SpeaksTLS
+	return target == ErrProtocol || target == ErrInsecure && e.Speaks != SpeaksTLS && !e.overTLS
+}
+
+// refusedInClear returns the code with which a server turned a connection away
+// before TLS: servers at the limit of their connections do so (Exim), and it is
+// their answer, not that of a port without TLS.
+func refusedInClear(err error) int {
+	var record tls.RecordHeaderError
+	if !errors.As(err, &record) {
+		return 0
+	}
+	code, err := strconv.Atoi(string(record.RecordHeader[:3]))
+	if err != nil || code < 400 || code > 599 {
+		return 0
+	}
+	return code
 }
 
 // speaks names the service by what its server says first.

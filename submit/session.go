@@ -235,11 +235,24 @@ func (s *Session) want(phase Phase, r wire.Reply, code int) error {
 // altogether, replies are out of step, and the session is at its end.
 func (s *Session) refusal(phase Phase, r Reply) *Error {
 	e := &Error{Endpoint: s.endpoint, Phase: phase, Reply: &r, Err: smtpError(r)}
-	if r.Code < 400 {
+	switch {
+	case r.Code < 400:
 		e.Err = &cause{meaning: ErrProtocol, text: "not a reply to this", err: e.Err}
 		s.conn.Abandon()
+	case phase > PhaseAuth && s.authDone:
+		e.authenticated = true
+	case phase > PhaseAuth && s.isForStrangers(r):
+		e.Err = &cause{text: "no credentials are given, and the server offers " +
+			wire.Printable(strings.Join(s.ext.Mechanisms(), ", ")), err: e.Err}
 	}
 	return e
+}
+
+// isForStrangers reports whether r may mean that one has to authenticate. Few
+// servers say 530, as RFC 4954, section 6, has it; "554 Access denied" is known.
+func (s *Session) isForStrangers(r Reply) bool {
+	policy := r.Enhanced[1] == 7 || r.Enhanced == [3]int{}
+	return s.config.Credentials == nil && len(s.ext.Mechanisms()) > 0 && r.Code >= 500 && policy
 }
 
 // failure is the error of a connection that failed, for whatever reason.

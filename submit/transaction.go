@@ -60,9 +60,9 @@ func (t *transaction) offer() error {
 	case errors.Is(err, ErrInvalid):
 		return err
 	case err != nil && t.farewell != nil && t.ctx.Err() == nil:
-		return t.farewell // it says why the connection is lost
+		return t.withRefused(t.farewell) // it says why the connection is lost
 	case err != nil:
-		return t.lost(t.waitingFor(), err)
+		return t.withRefused(t.lost(t.waitingFor(), err))
 	}
 	if t.data.Code == 0 {
 		if t.data, err = t.s.conn.Command(t.limit(), "DATA"); err != nil {
@@ -74,9 +74,18 @@ func (t *transaction) offer() error {
 }
 
 // lost is the error of a connection that failed before the body.
-func (t *transaction) lost(phase Phase, err error) error {
+func (t *transaction) lost(phase Phase, err error) *Error {
 	e := t.s.failure(phase, err)
 	t.s.step(t.ctx, phase, t.began, e)
+	return e
+}
+
+// withRefused adds the recipients that were refused before the connection was
+// lost. They may be why: some servers have enough of a client after a number.
+func (t *transaction) withRefused(e *Error) error {
+	if len(t.refused) > 0 {
+		e.Refused = t.refused
+	}
 	return e
 }
 

@@ -187,6 +187,10 @@ func isDotAtom(s string) bool {
 // UTF8 reports whether p needs SMTPUTF8, RFC 6531.
 func (p Path) UTF8() bool { return !isASCII(p.local) || !isASCII(p.domain) }
 
+// UTF8Domain reports whether p would do without SMTPUTF8 if its domain were
+// written in ASCII, as RFC 5890 has it.
+func (p Path) UTF8Domain() bool { return isASCII(p.local) && !isASCII(p.domain) }
+
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] >= utf8.RuneSelf {
