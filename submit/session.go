@@ -148,7 +148,7 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 	}()
 	if err := s.conn.Broken(); err != nil {
 		// Only said: what the context of an earlier call means is not for this one.
-		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint
+		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint // what ended it is over: its context is not this call's
 	}
 	release := s.conn.Guard(ctx)
 	defer release()

@@ -97,7 +97,7 @@ func (s *source) readHead() error {
 		head = head[:len(head)+n]
 		s.head = head
 		switch {
-		case err == io.EOF: //nolint:errorlint // an error that wraps it is no end, but a failure
+		case err == io.EOF: // an error that wraps it is no end, but a failure
 			s.whole = true
 			return nil
 		case err != nil:

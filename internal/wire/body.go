@@ -125,8 +125,9 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 
 // glance takes what TLS has already got from the network, and waits for no more.
 func (c *Conn) glance() {
-	c.nc.SetReadDeadline(time.Unix(1, 0))
-	c.br.Peek(1)
+	if c.nc.SetReadDeadline(time.Unix(1, 0)) == nil {
+		_, _ = c.br.Peek(1) // whatever comes, ready tells
+	}
 }
 
 // stopped is for a server that no longer reads: it may have said why.
