@@ -45,6 +45,7 @@ func eachStall(t *testing.T, test func(t *testing.T, w *world, service string, p
 					continue // no difference
 				}
 				t.Run(fmt.Sprintf("%s/%v/%s", service, phase, name), func(t *testing.T) {
+					t.Parallel()
 					stall := faulty(submittest.Fault{Phase: phase, Do: submittest.Stall})
 					inWorld(t, both(setup, stall), func(t *testing.T, w *world) { test(t, w, service, phase) })
 				})
@@ -139,6 +140,7 @@ func TestCancelAtEachMoment(t *testing.T) {
 	for _, service := range services {
 		for name, setup := range map[string]func(*submittest.Server){"pipelined": nil, "lock-step": lockStep} {
 			t.Run(service+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				inWorld(t, setup, func(t *testing.T, w *world) {
 					m := letter()
 					elapsed := stopwatch()

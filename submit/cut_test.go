@@ -153,26 +153,27 @@ func (o *oneTicket) Put(_ string, session *tls.ClientSessionState) {
 
 // stride thins out what would take too long.
 func (c *cutting) stride(at int, d fakenet.Direction, how fakenet.Manner) int {
+	const record = 16<<10 + 22 // of a large body
 	stride := 1
 	switch within := at - c.offered[d]; {
 	case at < c.auth[d]:
 		stride = 29
-	case within < 0 && len(c.body) > len(text):
-		stride = 7 // as with a small body
-	case d == fakenet.ToServer && within > 0 && at < c.whole[d]-64:
-		// Records and their ends come every 16 KiB.
-		if record := within % (16<<10 + 22); record > 8 && record < 16<<10+14 {
-			stride = 613
-		}
+	case len(c.body) <= len(text):
+	case within < 0:
+		stride = 11 // as with a small body
+	case d == fakenet.ToClient || at >= c.whole[d]-64 || within%record <= 8 || within%record >= record-8:
+		stride = 3
+	default:
+		stride = 613
 	}
 	if c.service == submit.Submission {
 		stride *= 7 // from AUTH on nothing differs
 	}
 	switch how {
 	case fakenet.RST:
-		stride *= 3
-	case fakenet.Silence:
 		stride *= 5
+	case fakenet.Silence:
+		stride *= 7
 	}
 	if testing.Short() {
 		stride *= 5

@@ -38,6 +38,7 @@ func TestRoundTripsCold(t *testing.T) {
 		{"STARTTLS, lock-step, TLS 1.2", submit.Submission, lockStep, tls.VersionTLS12, 7, 12, 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			inWorld(t, test.setup, func(t *testing.T, w *world) {
 				w.config.TLS.MaxVersion = test.version
 				elapsed := stopwatch()
@@ -75,6 +76,7 @@ func TestRoundTripsWarm(t *testing.T) {
 		{"three, partial, lock-step", lockStep, three, true, 6},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			inWorld(t, test.setup, func(t *testing.T, w *world) {
 				for _, service := range services {
 					s := w.warm(service)
@@ -137,6 +139,7 @@ func TestRoundTripsAfterRefusal(t *testing.T) {
 	} {
 		for i, setup := range []func(*submittest.Server){nil, lockStep} {
 			t.Run(test.name+[]string{"", ", lock-step"}[i], func(t *testing.T) {
+				t.Parallel()
 				inWorld(t, both(setup, refusing), func(t *testing.T, w *world) {
 					s := w.warm(submit.Submissions)
 					m := letterOf(test.body, test.to...)

@@ -136,9 +136,10 @@ func TestSecretsInFailures(t *testing.T) {
 		"then retires": {Do: submittest.Retire},
 	}
 	for name, fault := range faults {
+		fault.Phase = submit.PhaseAuth
 		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
 			t.Run(name+"/"+mechanism, func(t *testing.T) {
-				fault.Phase = submit.PhaseAuth
+				t.Parallel()
 				inWorld(t, both(faulty(fault), offering(mechanism)), func(t *testing.T, w *world) {
 					var d diary
 					d.keep(&w.config)
@@ -191,6 +192,7 @@ func TestSecretsEchoed(t *testing.T) {
 			"235 2.7.0 welcome\r\n550 5.7.0 no %s here",
 		} {
 			t.Run(mechanism+"/"+form, func(t *testing.T) {
+				t.Parallel()
 				withActor(t, func(a *actor) {
 					a.say("220 " + host)
 					a.hear()
@@ -294,6 +296,7 @@ func TestNothingInCleartext(t *testing.T) {
 		{"expired", submit.Submission, fault(submit.PhaseHandshake, submittest.Expired, ""), ehlo + starttls},
 	} {
 		t.Run(test.name+"/"+test.service, func(t *testing.T) {
+			t.Parallel()
 			inWorld(t, test.setup, func(t *testing.T, w *world) {
 				tap := tapInto(w)
 				_, err := w.transport(test.service).Submit(t.Context(), letter())

@@ -52,6 +52,7 @@ func TestServerStopsReadingCrowd(t *testing.T) {
 	for _, seen := range []int{0, 1, 500} { // recipients
 		for _, ends := range []string{"limit", "cancel"} {
 			t.Run(fmt.Sprint(seen, " ", ends), func(t *testing.T) {
+				t.Parallel()
 				withActor(t, func(a *actor) {
 					a.welcome("PIPELINING")
 					a.hear() // MAIL
@@ -159,6 +160,7 @@ func TestServerAnswersAmidBody(t *testing.T) {
 	for _, leave := range []string{"close", "reset", "stay and read", "stay and not read"} {
 		for _, verdict := range []string{"552 5.3.4 too large for us", "421 4.3.2 shutting down"} {
 			t.Run(leave+"/"+verdict[:3], func(t *testing.T) {
+				t.Parallel()
 				withActor(t, func(a *actor) {
 					a.welcome("PIPELINING")
 					a.hears(3)
@@ -200,6 +202,7 @@ func TestServerRefusesBody(t *testing.T) {
 	for _, service := range services {
 		for name, body := range map[string]string{"small": text, "large": large} {
 			t.Run(service+"/"+name, func(t *testing.T) {
+				t.Parallel()
 				inWorld(t, faulty(refusing(submit.PhaseBody, 552)), func(t *testing.T, w *world) {
 					_, err := w.transport(service).Submit(t.Context(), letterOf(body))
 					var e *submit.Error
