@@ -228,6 +228,21 @@ func TestSecretsEchoed(t *testing.T) {
 	}
 }
 
+// Promise 2: a refused password is shown once, whatever is tried then.
+func TestPasswordIsShownOnce(t *testing.T) {
+	inWorld(t, offering("PLAIN", "LOGIN"), func(t *testing.T, w *world) {
+		w.config.Credentials = auth.Password(user, "not "+password)
+		s := w.dial(submit.Submissions)
+		first := s.Auth(t.Context())
+		require.ErrorIs(t, first, submit.ErrCredentials)
+		require.Equal(t, first, s.Auth(t.Context()))
+		_, err := s.Submit(t.Context(), letter())
+		require.Equal(t, first, err)
+		require.Equal(t, 1, w.server.Attempts(""))
+		require.Empty(t, w.settled())
+	})
+}
+
 // Promise 9: what holds the credentials can be printed all the same.
 func TestSecretsInValues(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {
