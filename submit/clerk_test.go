@@ -51,6 +51,7 @@ type clerk struct {
 
 	mu     sync.Mutex // guards the fields below
 	calls  int
+	desks  []*desk
 	log    []string // commands, of all calls
 	bodies []string // as they came, without the end
 	open   int      // calls that have not ended
@@ -65,6 +66,9 @@ type desk struct {
 	in   *bufio.Reader
 	tls  bool
 	mute bool
+
+	mail  bool // was accepted
+	rcpts int  // were accepted
 }
 
 // newClerk returns a clerk at work, at port 465 and 587 of host and of localhost.
@@ -121,6 +125,7 @@ func (c *clerk) attend(nc net.Conn, implicit bool) {
 	c.open++
 	c.most = max(c.most, c.open)
 	d := &desk{clerk: c, n: c.calls, conn: nc}
+	c.desks = append(c.desks, d)
 	c.mu.Unlock()
 	defer func() {
 		c.mu.Lock()
@@ -177,10 +182,18 @@ func (d *desk) one() bool {
 	if !d.say(reply) {
 		return false
 	}
+	accepted := strings.HasPrefix(reply, "250")
 	switch {
+	case verb == "MAIL" && accepted:
+		d.mail = true
+	case verb == "RCPT" && accepted:
+		d.rcpts++
+	case verb == "RSET", verb == "EHLO":
+		d.mail, d.rcpts = false, 0
 	case verb == "STARTTLS" && strings.HasPrefix(reply, "220"):
 		return d.secure()
 	case verb == "DATA" && strings.HasPrefix(reply, "354"):
+		d.mail, d.rcpts = false, 0
 		return d.body() && d.say(d.reply("."))
 	}
 	return true
@@ -233,10 +246,23 @@ func (d *desk) usual(line string) string {
 		return "220 2.0.0 go ahead"
 	case "AUTH":
 		return "235 2.7.0 welcome"
-	case "MAIL", "RCPT", "RSET":
+	case "MAIL":
+		if d.mail {
+			return "503 5.5.1 one at a time"
+		}
 		return "250 2.1.0 ok"
+	case "RCPT":
+		if !d.mail {
+			return "503 5.5.1 MAIL first"
+		}
+		return "250 2.1.5 ok"
 	case "DATA":
+		if d.rcpts == 0 {
+			return "503 5.5.1 RCPT first"
+		}
 		return "354 go ahead"
+	case "RSET":
+		return "250 2.0.0 ok"
 	case ".":
 		return "250 2.0.0 queued as 4711"
 	case "QUIT":
@@ -272,6 +298,13 @@ func (c *clerk) took() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.bodies)
+}
+
+// desk returns where the n-th call is attended to, from 1.
+func (c *clerk) desk(n int) *desk {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.desks[n-1]
 }
 
 func (c *clerk) called() int {

@@ -120,10 +120,17 @@ func isStale(ctx context.Context, s *pooled, err error) bool {
 	case !errors.As(err, &e) || e.Phase == PhaseAuth:
 		return false
 	}
-	if e.Reply != nil && s.taken > 0 && e.Phase == PhaseSender && isFull(*e.Reply) {
+	switch {
+	case e.Reply != nil && s.taken > 0 && e.Phase == PhaseSender && isFull(*e.Reply):
 		return true
+	case s.conn.Broken() == nil:
+		return false
+	case e.Reply == nil:
+		return isLost(err)
+	case e.Phase == PhaseSender && e.Reply.Code/100 == 4:
+		return true // said of the idle session, not of MAIL, with which it crossed: SES says 451
 	}
-	return s.conn.Broken() != nil && (e.Reply == nil && isLost(err) || e.Reply != nil && e.Reply.Code == 421)
+	return e.Reply.Code == 421
 }
 
 // isFull reports whether r, to MAIL, says that a session has carried as many
@@ -220,11 +227,17 @@ func (p *Pool) forget(w *waiter) bool {
 
 // dial opens a session by leave of take; if it fails, the leave is passed on.
 func (p *Pool) dial(ctx context.Context) (*pooled, error) {
+	opened := false
+	defer func() {
+		if !opened { // a panic included
+			p.free()
+		}
+	}()
 	s, err := p.Transport.Dial(ctx)
 	if err != nil {
-		p.free()
 		return nil, err
 	}
+	opened = true
 	return &pooled{Session: s, since: time.Now()}, nil
 }
 
