@@ -65,6 +65,7 @@ func (t *transaction) offer() error {
 		return t.withRefused(t.lost(t.waitingFor(), err))
 	}
 	if t.data.Code == 0 {
+		t.began = time.Now()
 		if t.data, err = t.s.conn.Command(t.limit(), "DATA"); err != nil {
 			return t.lost(PhaseData, err)
 		}
@@ -115,6 +116,7 @@ func (t *transaction) flight() error {
 		if atOnce {
 			continue
 		}
+		t.began = time.Now()
 		if err := conn.Send(t.limit(), func(_ int, r wire.Reply) { t.answer(i-reset, r) }); err != nil {
 			return err
 		}
