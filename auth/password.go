@@ -14,7 +14,8 @@ import (
 // Both are sent as given. Neither may be empty or contain NUL. PLAIN wants both
 // in UTF-8; LOGIN wants the username in UTF-8, and no line end in either. What
 // cannot be sent is refused by Exchange with an error that wraps
-// [ErrUnsendable].
+// [ErrUnsendable]; that the password is empty mostly means that the environment
+// variable it should come from is not set.
 func Password(username, password string) Credentials {
 	s := keep(username, password)
 	return &passwordCredentials{

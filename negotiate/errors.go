@@ -19,20 +19,21 @@ func (e *Error) Error() string {
 }
 
 // Unwrap returns what decided: the error of the attempt that ended the
-// negotiation or, if none did, or all that did was the context, the errors of
-// all of them.
+// negotiation or, if none did, or the context, the errors of all of them.
 func (e *Error) Unwrap() []error {
 	var fatal, all []error
+	cut := false // by the context
 	for _, a := range e.Report.Attempts {
 		if a.Err == nil {
 			continue
 		}
 		all = append(all, a.Err)
-		if a.Outcome == Fatal && classify(a.Err) != ended {
+		if a.Outcome == Fatal {
 			fatal = append(fatal, a.Err)
+			cut = cut || classify(a.Err) == ended
 		}
 	}
-	if fatal != nil {
+	if fatal != nil && !cut {
 		return fatal
 	}
 	return all

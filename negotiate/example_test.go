@@ -112,6 +112,8 @@ func ExampleError() {
 		fmt.Println("rejected:", err)
 	case errors.Is(err, submit.ErrTemporary): // try again later
 		fmt.Println("not now:", err)
+	case errors.Is(err, submit.ErrUnreachable): // and not only for now: there is no such host
+		fmt.Println("no such server:", err)
 	default: // a context that ended, a message that could not be read, a server that does not follow the protocol
 		fmt.Println("failed:", err)
 	}
@@ -159,7 +161,7 @@ func Example_mailer() {
 	config.Credentials = auth.Password("me@example.com", os.Getenv("SMTP_PASSWORD"))
 
 	pool := &submit.Pool{Transport: &negotiate.Negotiator{Host: "smtp.example.com", Config: config}}
-	defer pool.Close()
+	defer pool.Close() // waits for messages under way; to hurry, end their contexts
 
 	var taken atomic.Int64
 	mailer := &Mailer{Submitter: Counted(pool, &taken), From: "me@example.com"}

@@ -45,9 +45,13 @@ var (
 
 // Dial opens a session: the first that has TLS, verified, and an answer to EHLO.
 // The attempts that lose have ended when Dial returns, and none has seen a
-// credential. If there is no session the error is an [*Error], with a [Report].
+// credential. If no session could be had the error is an [*Error], with a
+// [Report]; what [Negotiator.Check] finds is returned as it is.
 func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 	candidates, err := n.candidates()
+	if err == nil {
+		err = check(candidates)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +63,28 @@ func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 		return nil, &Error{Report: report}
 	}
 	return session, nil
+}
+
+// Check reports what is wrong with n, as a [*submit.InvalidError], without
+// connecting to anything. Dial does so first.
+func (n *Negotiator) Check() error {
+	candidates, err := n.candidates()
+	if err != nil {
+		return err
+	}
+	return check(candidates)
+}
+
+// check asks the transports that can tell.
+func check(candidates []submit.Transport) error {
+	for _, t := range candidates {
+		if t, ok := t.(interface{ Check() error }); ok {
+			if err := t.Check(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Submit negotiates, authenticates and submits m, over a session of its own,

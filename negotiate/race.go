@@ -18,6 +18,7 @@ type race struct {
 	runners   []*runner
 	began     time.Time
 	latest    *runner       // the one that was started last
+	strictest verdict       // of all failures so far
 	headStart *time.Timer   // of the latest
 	connected chan progress // news of the runners
 	arrived   chan *runner  // each runner that was started, once
@@ -43,7 +44,7 @@ type runner struct {
 }
 
 func newRace(p Policy, transports []submit.Transport) *race {
-	r := &race{policy: p, connected: make(chan progress, len(transports)), arrived: make(chan *runner, len(transports))}
+	r := &race{policy: p, strictest: next, connected: make(chan progress, len(transports)), arrived: make(chan *runner, len(transports))}
 	for i, t := range transports {
 		r.runners = append(r.runners, &runner{transport: t, place: i, attempt: Attempt{Endpoint: t.Endpoint()}})
 	}
@@ -78,8 +79,8 @@ func (r *race) run(ctx context.Context) (*submit.Session, *Report) {
 // ends the race, or all have failed.
 func (r *race) decide(start func(*runner)) (winner *runner) {
 	running := 0
-	begin := func(may verdict) {
-		if c := r.waiting(may); c != nil {
+	begin := func() {
+		if c := r.waiting(); c != nil {
 			r.latest = c
 			c.attempt.Began, c.attempt.Outcome = time.Since(r.began), Failed // until it is known better
 			running++
@@ -87,10 +88,10 @@ func (r *race) decide(start func(*runner)) (winner *runner) {
 			r.giveHeadStart(r.policy.headStart())
 		}
 	}
-	for begin(next); running > 0; {
+	for begin(); running > 0; {
 		select {
 		case <-r.headStart.C:
-			begin(next)
+			begin()
 		case c := <-r.connected:
 			if c.runner == r.latest {
 				r.giveHeadStart(r.policy.readyWithin(c.took))
@@ -104,7 +105,8 @@ func (r *race) decide(start func(*runner)) (winner *runner) {
 			if c.verdict == stop {
 				return nil
 			}
-			begin(c.verdict)
+			r.strictest = min(r.strictest, c.verdict)
+			begin()
 		}
 	}
 	return nil
@@ -121,9 +123,9 @@ func (r *race) giveHeadStart(d time.Duration) {
 }
 
 // waiting returns the first runner that has not been started and may be.
-func (r *race) waiting(may verdict) *runner {
+func (r *race) waiting() *runner {
 	for _, c := range r.runners {
-		if c.attempt.Outcome == NotTried && (may == next || c.attempt.Endpoint.Service == submit.Submissions) {
+		if c.attempt.Outcome == NotTried && (r.strictest == next || c.attempt.Endpoint.Service == submit.Submissions) {
 			return c
 		}
 	}
@@ -190,10 +192,10 @@ func (r *race) settle(ctx context.Context, winner *runner) {
 			c.attempt.Outcome = Won
 		case c.session != nil:
 			c.session.Close()
-			c.attempt.Outcome = Lost
+			c.attempt.Outcome, c.attempt.ready = Lost, true
 		case c.judged && c.verdict == next || c.judged && winner != nil:
 			c.attempt.Outcome = Failed
-		case c.judged || ctx.Err() != nil:
+		case winner == nil && (c.judged || ctx.Err() != nil):
 			// Also where no STARTTLS left only implicit TLS to try, and that did
 			// not work: it is the one to be told of.
 			c.attempt.Outcome = Fatal

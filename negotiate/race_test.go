@@ -62,7 +62,7 @@ func (p *place) dial(t *testing.T, policy negotiate.Policy) (ready time.Duration
 	return ready, err
 }
 
-// The times of the design, to the nanosecond: what a fault at the preferred port
+// The times of a negotiation, to the nanosecond: what a fault at the preferred port
 // costs, and that a healthy server sees one connection.
 func TestWhenTheSessionIsReady(t *testing.T) {
 	prefer587 := negotiate.Policy{Prefer: negotiate.STARTTLS}
@@ -130,6 +130,7 @@ func TestTieGoesToThePreferred(t *testing.T) {
 			require.Equal(t, negotiate.Won, p.report.Attempts[0].Outcome, "%v", p.report)
 			require.Equal(t, submit.Submissions, p.report.Attempts[0].Endpoint.Service)
 			require.Equal(t, negotiate.Lost, p.report.Attempts[1].Outcome)
+			require.Regexp(t, "587: (ready as well|not ready after)", p.report.Diagnosis())
 			synctest.Wait()
 			time.Sleep(time.Second)
 			// The loser hears QUIT if it was ready already, and is cut if it was about to be.
@@ -264,6 +265,40 @@ func TestNothingButImplicitTLSAfterStripping(t *testing.T) {
 	})
 }
 
+// That only TLS from the start may follow stays so, whatever fails after it.
+func TestStrippingIsNotForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		fault(submit.Submission, submit.PhaseHello, submittest.Strip)(p)
+		p.Refuse(at465)
+		l := p.Listen(host + ":2587") // it would do
+		defer l.Close()
+		n := p.negotiator(negotiate.Policy{})
+		n.Transports = []submit.Transport{
+			&submit.STARTTLS{Host: host, Config: p.config},
+			&submit.STARTTLS{Host: host, Port: 2587, Config: p.config},
+			&submit.ImplicitTLS{Host: host, Config: p.config},
+		}
+		_, err := n.Dial(t.Context())
+		require.ErrorIs(t, err, submit.ErrNoSTARTTLS)
+		require.Zero(t, p.Dials(host+":2587"))
+	})
+}
+
+// Promise 7: the context's end is in the error, whatever else went wrong before.
+func TestContextEndsAfterStripping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		p.BlackHole(at465)
+		fault(submit.Submission, submit.PhaseHello, submittest.Strip)(p)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := p.negotiator(negotiate.Policy{}).Dial(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, err, submit.ErrNoSTARTTLS)
+	})
+}
+
 // The head start that counts is that of the latest: one that connects late does
 // not hold up the third.
 func TestHeadStartOfTheLatest(t *testing.T) {
@@ -336,11 +371,15 @@ func TestInvalidNegotiator(t *testing.T) {
 		{Host: "smtp.example.com:465", Config: config},
 		{Host: "smtp.example.com", Port: 70000, Config: config},
 		{Host: "smtp.example.com", Policy: negotiate.Policy{Prefer: 2}, Config: config},
+		{Host: "smtp.example.com", Port: 25, Config: config},
+		{Host: "submit://me:hunter2@smtp.example.com", Config: config},
 	} {
 		_, err := n.Dial(t.Context())
 		require.ErrorIs(t, err, submit.ErrInvalid)
 		var invalid *submit.InvalidError
 		require.ErrorAs(t, err, &invalid)
+		require.Equal(t, err, n.Check())
+		require.NotContains(t, err.Error(), "hunter2")
 	}
 	n := &negotiate.Negotiator{Host: host, Config: config}
 	_, err := n.Submit(t.Context(), submit.Message{From: "me", To: []string{"you@example.net"}})

@@ -31,6 +31,8 @@ type Attempt struct {
 	Outcome  Outcome              //
 	Err      error                // why, if Outcome is Failed or Fatal
 	TLS      *tls.ConnectionState // if the handshake succeeded; read only
+
+	ready bool // it could have been the session, too
 }
 
 // An Outcome is how an attempt ended.
@@ -105,7 +107,10 @@ func (a Attempt) reason() string {
 		return a.Err.Error()
 	}
 	doing := "ready"
-	if a.Address == "" {
+	switch {
+	case a.ready:
+		return fmt.Sprintf("%v: ready as well", a.Endpoint)
+	case a.Address == "":
 		doing = "connected"
 	}
 	return fmt.Sprintf("%v: not %s after %s", a.Endpoint, doing, brief(a.Took))

@@ -422,7 +422,7 @@ func TestBodyFromPipe(t *testing.T) {
 	require.True(t, large == string(server.Messages()[0].Data))
 }
 
-// Promise 10, section 9 of the design: memory is bounded however large the
+// Promise 10: memory is bounded however large the
 // message is. Over a real socket.
 func TestBodyInBoundedMemory(t *testing.T) {
 	size := int64(200 << 20)

@@ -67,13 +67,13 @@ func isSentinel(err error) bool {
 }
 
 // connectCause tells a connection attempt that took too long from one whose
-// context ended.
-func connectCause(ctx context.Context, err error, limit time.Duration) error {
-	var ne net.Error
+// context ended, and both from what the network says. Dialing is ctx with the
+// limit.
+func connectCause(ctx, dialing context.Context, err error, limit time.Duration) error {
 	switch {
 	case hasEnded(ctx):
 		return wire.ContextError(ctx)
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &ne) && ne.Timeout() && !isDNS(err):
+	case hasEnded(dialing):
 		return &wire.TimeLimitError{Limit: limit}
 	}
 	return &cause{text: connectText(err), err: err, whole: true}

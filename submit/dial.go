@@ -38,6 +38,9 @@ func dial(ctx context.Context, e Endpoint, c Config, upgrade bool) (*Session, er
 func (s *Session) opened(ctx context.Context, open func() error) (*Session, error) {
 	release := s.conn.Guard(ctx)
 	err := open()
+	if err == nil {
+		err = s.offersAuth(ctx)
+	}
 	release()
 	if err == nil && s.conn.Broken() != nil { // ctx ended with the last step
 		err = s.failure(PhaseHello, s.conn.Broken())
@@ -112,7 +115,7 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 		if isDNS(err) {
 			phase = PhaseResolve
 		}
-		err = &Error{Endpoint: s.endpoint, Phase: phase, Err: connectCause(ctx, err, limit)}
+		err = &Error{Endpoint: s.endpoint, Phase: phase, Err: connectCause(ctx, dialing, err, limit)}
 		s.step(ctx, phase, began, err)
 		return nil, err
 	}
@@ -197,10 +200,17 @@ func (s *Session) hello(ctx context.Context, phase Phase) (err error) {
 		s.ext = wire.ParseEHLO(r, s.config.Without...)
 		break
 	}
-	if s.tls != nil && s.config.Credentials != nil && len(s.ext.Mechanisms()) == 0 {
-		return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: ErrAuthNotOffered}}
-	}
 	return nil
+}
+
+// offersAuth fails if there are credentials and no way to use them.
+func (s *Session) offersAuth(ctx context.Context) error {
+	if s.config.Credentials == nil || len(s.ext.Mechanisms()) > 0 {
+		return nil
+	}
+	err := &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: ErrAuthNotOffered}}
+	s.step(ctx, PhaseAuth, time.Now(), err)
+	return err
 }
 
 func (s *Session) startTLS(ctx context.Context) (err error) {

@@ -53,7 +53,7 @@ type Error struct {
 	Phase     Phase
 	Recipient string   // for PhaseRecipient
 	Reply     *Reply   // nil if the server said nothing
-	Refused   []*Error // for PhaseRecipient: every refused recipient, if several were
+	Refused   []*Error // every recipient that was refused, if it was more than Recipient
 	Err       error    // cause
 
 	authenticated bool // the session was, when the server said so
@@ -74,7 +74,7 @@ func (e *Error) Error() string {
 	switch {
 	case e.Reply != nil:
 		b.WriteString(e.Reply.String())
-		if n := len(e.Refused) - 1; n > 0 {
+		if n := e.otherRefused(); n > 0 {
 			fmt.Fprintf(&b, " (and %d more refused)", n)
 		}
 		var said *cause
@@ -93,6 +93,16 @@ func (e *Error) Error() string {
 // certificate, on one line of a log.
 func oneLine(s string) string {
 	return strings.ReplaceAll(wire.Printable(strings.ReplaceAll(s, "\r\n", "\n")), "\n", " / ")
+}
+
+// otherRefused counts the refused recipients beside the one that is named.
+func (e *Error) otherRefused() (n int) {
+	for _, r := range e.Refused {
+		if r.Recipient != e.Recipient {
+			n++
+		}
+	}
+	return n
 }
 
 // Unwrap returns the cause.

@@ -21,6 +21,13 @@ func (t *ImplicitTLS) Endpoint() Endpoint {
 	return Endpoint{Service: Submissions, Host: t.Host, Port: orPort(t.Port, 465)}
 }
 
+// Check reports what is wrong with the configuration, as an [*InvalidError],
+// without connecting. Dial does so first.
+func (t *ImplicitTLS) Check() error {
+	_, err := newSession(t.Endpoint(), t.Config).check()
+	return err
+}
+
 // Dial opens a session: TCP, TLS, greeting, EHLO. It sends no credentials.
 func (t *ImplicitTLS) Dial(ctx context.Context) (*Session, error) {
 	return dial(ctx, t.Endpoint(), t.Config, false)

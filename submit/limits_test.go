@@ -28,7 +28,7 @@ func limitOf(t *submit.Timeouts, phase submit.Phase) (field *time.Duration, usua
 	return &t.Command, 5 * time.Minute
 }
 
-// Section 6 of the design, RFC 5321, section 4.5.3.2: each phase has a limit of
+// RFC 5321, section 4.5.3.2: each phase has a limit of
 // its own, and ends after exactly that long. It is then the server's fault, for
 // now, unless the message may have been taken.
 func TestTimeLimitOfEachPhase(t *testing.T) {
@@ -78,7 +78,7 @@ func TestTimeLimitOfEachPhase(t *testing.T) {
 	})
 }
 
-// Section 6 of the design: a negative limit is none; the context's is left.
+// A negative limit is none; the context's is left.
 func TestNoTimeLimit(t *testing.T) {
 	eachStall(t, func(t *testing.T, w *world, service string, phase submit.Phase) {
 		const long = 1000 * time.Hour

@@ -314,7 +314,7 @@ func TestRefusalIsTheNews(t *testing.T) {
 	}
 }
 
-// Section 6 of the design: replies that are out of step never make a refused
+// Replies that are out of step never make a refused
 // message look accepted. Whatever is said unasked, and whenever, either the
 // message was taken or there is no receipt, for this message and for the next.
 func TestRepliesOutOfStep(t *testing.T) {
@@ -380,7 +380,7 @@ func TestRepliesOutOfStep(t *testing.T) {
 	}
 }
 
-// Section 6 of the design: a reply too many after the verdict ends the session,
+// A reply too many after the verdict ends the session,
 // but does not change what became of the message; and it is not taken for a
 // reply to the next.
 func TestReplyTooMany(t *testing.T) {

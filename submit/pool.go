@@ -18,6 +18,10 @@ import (
 // unseen, once, as long as nothing of the message was taken; that needs a Body
 // of up to 64 KiB or one that is an [io.Seeker]. What is in doubt is not sent
 // again.
+//
+// A Pool does not remember that a password was refused: the next message opens
+// a session and shows it again. Some servers lock accounts for that, so who gets
+// [ErrCredentials] should stop.
 type Pool struct {
 	Transport   Transport     // required
 	MaxSessions int           // open at once; 0: 4. Further messages wait their turn
@@ -130,7 +134,7 @@ func isStale(ctx context.Context, s *pooled, err error) bool {
 	case e.Phase == PhaseSender && e.Reply.Code/100 == 4:
 		return true // said of the idle session, not of MAIL, with which it crossed: SES says 451
 	}
-	return e.Reply.Code == 421
+	return e.Reply.Code == 421 && e.Phase < PhaseBody // later it is about this message
 }
 
 // isFull reports whether r, to MAIL, says that a session has carried as many

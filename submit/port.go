@@ -38,8 +38,8 @@ func (e *PortError) Error() string {
 	return "server speaks " + e.Speaks + " on this port, not mail submission"
 }
 
-// Is makes e match [ErrProtocol] and, where TLS was wanted and not spoken,
-// [ErrInsecure].
+// Is makes e match [ErrProtocol] and, unless TLS was spoken or is what the
+// server waits for, [ErrInsecure].
 func (e *PortError) Is(target error) bool {
 	return target == ErrProtocol || target == ErrInsecure && e.Speaks != SpeaksTLS && !e.overTLS
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -180,4 +181,86 @@ func TestDomainThatCouldBeASCII(t *testing.T) {
 		require.ErrorContains(t, err, "an address is not ASCII")
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 	})
+}
+
+// A verdict is a verdict: a message that was answered 421 at its end is not
+// offered again, and no password shown again, behind the caller's back.
+func TestBusyVerdictIsNotAStaleSession(t *testing.T) {
+	withClerk(t, func(c *clerk) {
+		c.answer = func(d *desk, line string) string {
+			if line == "." && len(d.heard("MAIL")) > 1 {
+				return "421 4.7.0 too many messages" + hangUp
+			}
+			return ""
+		}
+	}, func(t *testing.T, c *clerk) {
+		transport := c.implicit()
+		transport.Config = c.withPassword()
+		pool := &submit.Pool{Transport: transport}
+		_, err := pool.Submit(t.Context(), numbered(1))
+		require.NoError(t, err)
+		_, err = pool.Submit(t.Context(), numbered(2))
+		requireMeans(t, err, "Temporary")
+		require.NoError(t, pool.Close())
+		require.Equal(t, 1, c.called())
+		require.Len(t, c.heard("AUTH"), 1)
+	})
+}
+
+// Promise 10: however many recipients a server refuses, and however much it has
+// to say to each.
+func TestVerboseRefusals(t *testing.T) {
+	essay := strings.Repeat("550-"+strings.Repeat("x", 500)+"\n", 100) + "550 5.1.1 that was it"
+	withClerk(t, func(c *clerk) { c.answer = on("RCPT", essay) }, func(t *testing.T, c *clerk) {
+		var to []string
+		for i := range 1500 {
+			to = append(to, fmt.Sprintf("nobody%d@example.net", i))
+		}
+		m := letter(to...)
+		m.Partial = true
+		_, err := c.session(c.config()).Submit(t.Context(), m)
+		e := asError(t, err)
+		require.Len(t, e.Refused, len(to))
+		kept := 0
+		for _, r := range e.Refused {
+			require.Equal(t, 550, r.Reply.Code)
+			kept += len(r.Reply.Text())
+		}
+		require.Less(t, kept, 2<<20)
+		require.Contains(t, e.Refused[0].Reply.Text(), "xxx")
+	})
+}
+
+// Who gives a URL for a host does not see its password again.
+func TestURLInThePlaceOfAHost(t *testing.T) {
+	transport := &submit.ImplicitTLS{Host: "smtps://me:hunter2@smtp.example.com"}
+	_, err := transport.Dial(t.Context())
+	require.ErrorIs(t, err, submit.ErrInvalid)
+	require.ErrorIs(t, transport.Check(), submit.ErrInvalid)
+	require.NotContains(t, fmt.Sprint(err, transport.Endpoint(), transport.Check()), "hunter2")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = (&submit.Pool{Transport: transport}).Submit(ended, letter())
+	require.NotContains(t, err.Error(), "hunter2")
+}
+
+// Port 25 is for relays, which mailport is not.
+func TestPort25(t *testing.T) {
+	_, err := (&submit.STARTTLS{Host: host, Port: 25}).Dial(t.Context())
+	require.ErrorContains(t, err, "relays")
+	require.ErrorIs(t, err, submit.ErrInvalid)
+}
+
+// A timeout of the system, or of the caller's dialer, is not ours.
+func TestTimeoutOfTheSystem(t *testing.T) {
+	system := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ETIMEDOUT}
+	transport := &submit.ImplicitTLS{Host: host, Config: submit.Config{
+		DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, system },
+	}}
+	_, err := transport.Dial(t.Context())
+	require.ErrorIs(t, err, syscall.ETIMEDOUT)
+	var op *net.OpError
+	require.ErrorAs(t, err, &op)
+	require.NotContains(t, err.Error(), "no answer within")
+	requireMeans(t, err, "Unreachable", "Temporary")
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/mailport/mailport/submit/submittest"
 )
 
-// Section 9 of the design: the round trips that a first message costs, exact,
+// The budget: the round trips that a first message costs, exact,
 // TCP's handshake counted. With TLS 1.2 the server speaks last in the handshake,
 // and so greets at once over implicit TLS; after STARTTLS nobody does.
 func TestRoundTripsCold(t *testing.T) {
@@ -56,7 +56,7 @@ func TestRoundTripsCold(t *testing.T) {
 	}
 }
 
-// Section 9 of the design, the round trips of further messages; and what those
+// The budget: the round trips of further messages; and what those
 // of several recipients cost.
 func TestRoundTripsWarm(t *testing.T) {
 	three := []string{"a@example.net", "b@example.net", "c@example.net"}
@@ -106,7 +106,7 @@ func (w *world) measure(do func()) (took time.Duration, flights int) {
 	return elapsed() - time.Nanosecond, len(link.Flights(fakenet.ToServer)) - before
 }
 
-// Section 6 of the design: a refused message costs what it must. The session is
+// A refused message costs what it must. The session is
 // kept, and RSET is lazy: it rides in the next message's first flight, which
 // costs a round trip in lock-step only.
 func TestRoundTripsAfterRefusal(t *testing.T) {
@@ -170,7 +170,7 @@ func TestRoundTripsAfterRefusal(t *testing.T) {
 	}
 }
 
-// Section 6 of the design: QUIT is lazy, nothing waits for the reply to it; but
+// QUIT is lazy, nothing waits for the reply to it; but
 // it is said (RFC 5321, section 4.1.1.10), whatever the outcome was.
 func TestQuitWaitsForNothing(t *testing.T) {
 	inWorld(t, nil, func(t *testing.T, w *world) {

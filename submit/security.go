@@ -15,7 +15,7 @@ import (
 // checkHost refuses what is no host before anything is done with it.
 func checkHost(host string) error {
 	invalid := func(reason string) error {
-		return &InvalidError{Field: "Host", Value: host, Reason: reason}
+		return &InvalidError{Field: "Host", Value: withoutUserinfo(host), Reason: reason}
 	}
 	if host == "" {
 		return invalid("no host given")
@@ -36,8 +36,11 @@ func checkHost(host string) error {
 }
 
 func checkPort(field string, port int) error {
-	if port < 0 || port > 65535 {
+	switch {
+	case port < 0 || port > 65535:
 		return &InvalidError{Field: field, Value: fmt.Sprint(port), Reason: "not between 1 and 65535"}
+	case port == 25:
+		return &InvalidError{Field: field, Value: "25", Reason: "is for relays, not for submission (RFC 6409, section 3.1)"}
 	}
 	return nil
 }

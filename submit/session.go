@@ -49,7 +49,10 @@ func newSession(e Endpoint, c Config) *Session {
 // verifies in its own way is accepted if c.TLS.VerifyConnection agrees. Of c,
 // DialContext and the rest of TLS are not used.
 //
-// If NewSession fails, conn is closed. If not, it belongs to the session.
+// If NewSession fails, conn is closed. If not, it belongs to the session. What
+// conn handed to the network before a write failed cannot be seen from here, so
+// a failure while the end of a message is written is [ErrUncertain] even if
+// nothing left.
 func NewSession(ctx context.Context, conn *tls.Conn, c Config) (*Session, error) {
 	s := newSession(Endpoint{Service: Submissions}, c)
 	s.conn = wire.NewTLSConn(conn)
@@ -82,7 +85,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	state := conn.ConnectionState()
 	switch {
 	case err != nil && handshaking.Err() != nil:
-		err = connectCause(ctx, handshaking.Err(), s.config.Timeouts.handshake())
+		err = connectCause(ctx, handshaking, handshaking.Err(), s.config.Timeouts.handshake())
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: &wire.LostError{Err: err}}
 	case err != nil:
 		if isNetwork(err) {
@@ -241,7 +244,7 @@ func (s *Session) refusal(phase Phase, r Reply) *Error {
 		s.conn.Abandon()
 	case phase > PhaseAuth && s.authDone:
 		e.authenticated = true
-	case phase > PhaseAuth && s.isForStrangers(r):
+	case phase > PhaseAuth && phase < PhaseBody && s.isForStrangers(r):
 		e.Err = &cause{text: "no credentials are given, and the server offers " +
 			wire.Printable(strings.Join(s.ext.Mechanisms(), ", ")), err: e.Err}
 	}

@@ -96,7 +96,7 @@ func TestServerStopsReadingCrowd(t *testing.T) {
 	}
 }
 
-// Section 6 of the design: the limit on the body is on progress, not on the
+// The limit on the body is on progress, not on the
 // whole. A server may be as slow as it likes.
 func TestSlowServer(t *testing.T) {
 	took := false

@@ -24,6 +24,13 @@ func (t *STARTTLS) Endpoint() Endpoint {
 	return Endpoint{Service: Submission, Host: t.Host, Port: orPort(t.Port, 587)}
 }
 
+// Check reports what is wrong with the configuration, as an [*InvalidError],
+// without connecting. Dial does so first.
+func (t *STARTTLS) Check() error {
+	_, err := newSession(t.Endpoint(), t.Config).check()
+	return err
+}
+
 // Dial opens a session: TCP, greeting, EHLO, STARTTLS, TLS, and EHLO again,
 // since nothing that was said in cleartext counts. It sends no credentials.
 func (t *STARTTLS) Dial(ctx context.Context) (*Session, error) {

@@ -3,6 +3,8 @@ package submit
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailport/mailport/internal/wire"
@@ -22,6 +24,7 @@ type transaction struct {
 	refused  []*Error // recipients
 	data     wire.Reply
 	farewell *Error // a 421, to whichever of them
+	kept     int    // octets of what was said to refuse recipients
 }
 
 // transact returns a receipt or an error. It never ends a message for which it
@@ -168,11 +171,27 @@ func (t *transaction) answer(i int, r wire.Reply) {
 			t.observe(PhaseRecipient, r, nil)
 		}
 	case t.mail.Class() == 2:
-		e := t.s.refusal(PhaseRecipient, Reply(r))
+		e := t.s.refusal(PhaseRecipient, Reply(t.brief(r)))
 		e.Recipient = t.p.as[i-1]
 		t.refused = append(t.refused, e)
 		t.observe(PhaseRecipient, r, e)
 	}
+}
+
+// brief keeps of a recipient's refusal what memory allows, however many
+// recipients there are and however much the server has to say: some lines of
+// each, and of those after the first mebibyte the code alone.
+func (t *transaction) brief(r wire.Reply) wire.Reply {
+	const lines, octets, all = 8, 512, 1 << 20
+	r.Lines = slices.Clone(r.Lines[:min(len(r.Lines), lines)])
+	for i, line := range r.Lines {
+		r.Lines[i] = strings.Clone(line[:min(len(line), octets)])
+		t.kept += len(r.Lines[i])
+	}
+	if t.kept > all {
+		r.Lines = nil
+	}
+	return r
 }
 
 // pointless reports, in lock-step, that what has been answered decides.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailport/mailport/auth"
@@ -38,7 +39,14 @@ type Endpoint struct {
 }
 
 // String returns e as in "submissions://smtp.example.com:465".
-func (e Endpoint) String() string { return e.Service + "://" + e.address() }
+func (e Endpoint) String() string {
+	e.Host = withoutUserinfo(e.Host)
+	return e.Service + "://" + e.address()
+}
+
+// withoutUserinfo is for who gives a URL in the place of a host: there may be a
+// password in it.
+func withoutUserinfo(host string) string { return host[strings.LastIndex(host, "@")+1:] }
 
 // address returns e as [net.Dial] takes it.
 func (e Endpoint) address() string { return net.JoinHostPort(e.Host, strconv.Itoa(e.Port)) }

@@ -27,8 +27,8 @@
 //	-implicit-port N    instead of 465
 //	-starttls-port N    instead of 587
 //	-ca FILE            trust the authorities in this PEM file, and no others
-//	-timeout DURATION   for one message, from connecting to the server's
-//	                    verdict; 30s if not given
+//	-timeout DURATION   for one message, once its header has been read, to the
+//	                    server's verdict; 30s if not given
 //	-partial            go on without recipients that are refused, and name them
 //	                    on standard error; by default all get it or none
 //	-repeat N           send the message N times, over one connection if it lasts

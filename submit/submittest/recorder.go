@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"io"
 	"maps"
 	"slices"
@@ -26,8 +27,8 @@ type Recorder struct {
 // Submit reads the message and keeps it. It fails if ctx has ended or if the
 // body cannot be read, and then keeps nothing.
 func (r *Recorder) Submit(ctx context.Context, m submit.Message) (*submit.Receipt, error) {
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
+	if err := ctx.Err(); err != nil {
+		return nil, errors.Join(err, context.Cause(ctx))
 	}
 	kept, err := keep(m)
 	if err != nil {
