@@ -422,13 +422,10 @@ func TestBodyFromPipe(t *testing.T) {
 	require.True(t, large == string(server.Messages()[0].Data))
 }
 
-// Promise 10: memory is bounded however large the
-// message is. Over a real socket.
+// Promise 10: memory is bounded however large the message is. Over a real
+// socket.
 func TestBodyInBoundedMemory(t *testing.T) {
-	size := int64(200 << 20)
-	if testing.Short() {
-		size = 50 << 20
-	}
+	const size = 64 << 20
 	sink := newSink(t)
 	conn, err := tls.Dial("tcp", sink.addr, &tls.Config{RootCAs: authority().Pool(), ServerName: host})
 	require.NoError(t, err)
