@@ -71,13 +71,18 @@ type desk struct {
 	rcpts int  // were accepted
 }
 
+// clerksCertificate is made once: tests have many clerks.
+var clerksCertificate = sync.OnceValue(func() tls.Certificate {
+	return authority().Leaf(host, "localhost", "127.0.0.1")
+})
+
 // newClerk returns a clerk at work, at port 465 and 587 of host and of localhost.
 func newClerk(t *testing.T, instruct func(c *clerk)) *clerk {
 	t.Helper()
 	c := &clerk{
 		t:        t,
 		net:      fakenet.New(0),
-		tls:      &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host, "localhost", "127.0.0.1")}},
+		tls:      &tls.Config{Certificates: []tls.Certificate{clerksCertificate()}},
 		greeting: "220 " + host,
 		offers:   []string{"PIPELINING", "8BITMIME", "AUTH PLAIN LOGIN"},
 	}

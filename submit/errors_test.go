@@ -398,17 +398,16 @@ func TestSeveralRefused(t *testing.T) {
 // What a hostile server says gets into no log as it is: no control character, no
 // escape sequence, no line of its own, no text that runs backwards.
 func TestHostileText(t *testing.T) {
-	evil := []string{"\x1b[31mred", "a\rb", "a\x00b", "a\x7fb", "a\u0085b", "a\u2028b", "a\u202eb", "a\xffb", "a\tb", "x\n%d-y\n%d-z"}
+	const evil = "\x1b[31mred a\rb a\x00b a\x7fb a\u0085b a\u2028b a\u202eb a\xffb a\tb\n%[1]d-y\n%[1]d-z"
 	for _, phase := range []submit.Phase{submit.PhaseGreeting, submit.PhaseHello, submit.PhaseAuth, submit.PhaseSender, submit.PhaseRecipient, submit.PhaseVerdict} {
-		for _, evil := range evil {
-			for _, code := range []int{421, 550, 354} {
-				text := strings.ReplaceAll(evil, "%d", strconv.Itoa(code))
-				withClerk(t, replying(submit.Submissions, phase, fmt.Sprintf("%d-%s\n%d end", code, text, code)), func(t *testing.T, c *clerk) {
-					_, err := (&submit.ImplicitTLS{Host: host, Config: c.withPassword()}).Submit(t.Context(), letter())
-					require.Equal(t, phase, asError(t, err).Phase)
-					require.Contains(t, err.Error(), "end")
-				})
-			}
+		for _, code := range []int{421, 550, 354} {
+			reply := fmt.Sprintf("%[1]d-"+evil+"\n%[1]d end", code)
+			withClerk(t, replying(submit.Submissions, phase, reply), func(t *testing.T, c *clerk) {
+				_, err := (&submit.ImplicitTLS{Host: host, Config: c.withPassword()}).Submit(t.Context(), letter())
+				require.Equal(t, phase, asError(t, err).Phase)
+				require.Contains(t, err.Error(), "red")
+				require.Contains(t, err.Error(), "end")
+			})
 		}
 	}
 	withClerk(t, only("AUTH X-\x1b[31m X-\u202e Y"), func(t *testing.T, c *clerk) {
