@@ -29,10 +29,8 @@ func (s *Session) authenticate(ctx context.Context) error {
 		return s.authErr
 	}
 	began := time.Now()
-	s.authDone = true
-	// Credentials are code of the caller's: should they panic, that is no success.
-	s.authErr = &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, text: "authentication was broken off"}}
 	s.authErr = s.tryMechanisms(ctx)
+	s.authDone = true // not after a panic of the credentials
 	s.step(ctx, PhaseAuth, began, s.authErr)
 	return s.authErr
 }

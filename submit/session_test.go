@@ -366,3 +366,22 @@ func TestMessageIsNotWritten(t *testing.T) {
 		require.Nil(t, config.TLS.VerifyConnection)
 	})
 }
+
+// A panic in code of the caller's comes amid replies: what is left of them must
+// not be taken for those to the next message.
+func TestTracePanics(t *testing.T) {
+	withClerk(t, far, func(t *testing.T, c *clerk) {
+		config := c.config()
+		config.Trace = func(_ context.Context, e submit.Event) {
+			if e.Phase == submit.PhaseSender {
+				panic(errOwn)
+			}
+		}
+		s := c.session(config)
+		require.PanicsWithValue(t, errOwn, func() { s.Submit(t.Context(), letter()) })
+		require.Zero(t, c.net.Open())
+		_, err := s.Submit(t.Context(), letter())
+		requireMeans(t, err, "Temporary")
+		require.Empty(t, c.took())
+	})
+}
