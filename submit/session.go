@@ -84,7 +84,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	err := conn.HandshakeContext(handshaking)
 	state := conn.ConnectionState()
 	switch {
-	case err != nil && handshaking.Err() != nil:
+	case err != nil && (ctx.Err() != nil || handshaking.Err() != nil): // a context's end takes time to reach its children
 		err = connectCause(ctx, handshaking, handshaking.Err(), s.config.Timeouts.handshake())
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: &wire.LostError{Err: err}}
 	case err != nil:
