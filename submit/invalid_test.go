@@ -338,6 +338,9 @@ func TestBadConfig(t *testing.T) {
 		{"IDN name", host, 0, func(c *submit.Config) { c.LocalName = "bücher.example" }, "Config.LocalName", "ASCII"},
 		{"no literal", host, 0, func(c *submit.Config) { c.LocalName = "[192.0.2.300]" }, "Config.LocalName", "literal"},
 		{"address as name", host, 0, func(c *submit.Config) { c.LocalName = "2001:db8::1" }, "Config.LocalName", "':'"},
+		{"TLS of no version", host, 0, func(c *submit.Config) {
+			c.TLS = &tls.Config{MinVersion: tls.VersionTLS13, MaxVersion: tls.VersionTLS12}
+		}, "Config.TLS.MaxVersion", "below MinVersion"},
 		{"TLS 1.1", host, 0, func(c *submit.Config) { c.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} }, "Config.TLS.MaxVersion", "TLS 1.2"},
 		{"no verification", host, 0, func(c *submit.Config) { c.TLS = skip() }, "Config.TLS.InsecureSkipVerify", "RootCAs"},
 		{"no verification, by address", "192.0.2.1", 0, func(c *submit.Config) { c.TLS = skip() }, "Config.TLS.InsecureSkipVerify", "RootCAs"},

@@ -264,3 +264,29 @@ func TestTimeoutOfTheSystem(t *testing.T) {
 	require.NotContains(t, err.Error(), "no answer within")
 	requireMeans(t, err, "Unreachable", "Temporary")
 }
+
+// A service is known by its greeting even if that comes octet by octet.
+func TestGreetingInPieces(t *testing.T) {
+	withClerk(t, func(c *clerk) {
+		c.net.SetSegment(host+":587", 1)
+		c.play = func(nc net.Conn) { io.WriteString(nc, "* OK IMAP4rev1 ready\r\n"); io.Copy(io.Discard, nc) }
+	}, func(t *testing.T, c *clerk) {
+		_, err := c.starttls().Dial(t.Context())
+		var port *submit.PortError
+		require.ErrorAs(t, err, &port)
+		require.Equal(t, "IMAP", port.Speaks)
+	})
+}
+
+// What the server cannot do is a step that failed, too.
+func TestTraceOfALackingServer(t *testing.T) {
+	withClerk(t, nil, func(t *testing.T, c *clerk) {
+		s := c.session(c.config())
+		var last submit.Event
+		ctx := submit.WithTrace(t.Context(), func(_ context.Context, e submit.Event) { last = e })
+		_, err := s.Submit(ctx, letter("änn@example.net"))
+		require.Error(t, err)
+		require.Equal(t, err, last.Err)
+		require.Equal(t, submit.PhaseSender, last.Phase)
+	})
+}

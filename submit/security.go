@@ -69,6 +69,10 @@ func (c *Config) tlsFor(host string) (*tls.Config, error) {
 			Reason: "TLS 1.2 is the least that is spoken (RFC 8997)"}
 	}
 	t.MinVersion = max(t.MinVersion, tls.VersionTLS12)
+	if t.MaxVersion != 0 && t.MaxVersion < t.MinVersion {
+		return nil, &InvalidError{Field: "Config.TLS.MaxVersion", Value: tls.VersionName(t.MaxVersion),
+			Reason: "is below MinVersion, " + tls.VersionName(t.MinVersion)}
+	}
 	if t.ServerName == "" {
 		t.ServerName = strings.TrimSuffix(host, ".")
 	}

@@ -32,6 +32,7 @@ type transaction struct {
 func (s *Session) transact(ctx context.Context, p *parcel) (*Receipt, error) {
 	e, err := s.envelope(p)
 	if err != nil {
+		s.step(ctx, PhaseSender, time.Now(), err)
 		return nil, err
 	}
 	t := &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}

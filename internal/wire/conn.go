@@ -197,16 +197,21 @@ func (c *Conn) broken(err error, limit time.Duration) error {
 }
 
 // First waits for the server to speak first and returns the beginning of what
-// it says, at least one octet, without taking it from the next reply.
+// it says, without taking it from the next reply: one octet at least, and five,
+// which tell services apart, if that one is no digit.
 func (c *Conn) First(limit time.Duration) ([]byte, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
 	c.nc.SetReadDeadline(deadline(limit))
-	if _, err := c.br.Peek(1); err != nil {
+	first, err := c.br.Peek(1)
+	if err != nil {
 		return nil, c.network(err, limit)
 	}
-	first, _ := c.br.Peek(min(16, c.br.Buffered()))
+	if !isDigit(first[0]) {
+		_, _ = c.br.Peek(5) // if there are no more, the one has to do
+	}
+	first, _ = c.br.Peek(min(16, c.br.Buffered()))
 	return first, nil
 }
 
