@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -58,67 +57,11 @@ func TestGuardReleaseTwice(t *testing.T) {
 // Promise 7: a context that ends ends any call at once, in any phase, whatever
 // the server does; the error is the context's. Promise 6: nothing is left.
 func TestGuardEveryCall(t *testing.T) {
-	body := strings.Repeat("line\r\n", 100_000)
-	for _, test := range []struct {
-		name  string
-		serve func(*peer)
-		step  func(*Conn) error
-	}{
-		{"First", (*peer).silence, func(c *Conn) error {
-			_, err := c.First(limit)
-			return err
-		}},
-		{"ReadReply", func(s *peer) { s.say("220-a\r\n220"); s.silence() }, func(c *Conn) error {
-			_, err := c.ReadReply(limit)
-			return err
-		}},
-		{"Command", (*peer).silence, func(c *Conn) error {
-			_, err := c.Command(limit, "NOOP")
-			return err
-		}},
-		{"Command, deaf", (*peer).deaf, func(c *Conn) error {
-			_, err := c.Command(limit, "NOOP", strings.Repeat("x", 600))
-			return err
-		}},
-		{"AuthLine", (*peer).silence, func(c *Conn) error {
-			_, err := c.AuthLine(limit, "*")
-			return err
-		}},
-		{"Send", func(s *peer) { s.say("250 ok\r\n"); s.silence() }, func(c *Conn) error {
-			fillFlight(c, 1000)
-			return c.Send(limit, func(int, Reply) {})
-		}},
-		{"Send, deaf", (*peer).deaf, func(c *Conn) error {
-			fillFlight(c, 1000)
-			return c.Send(limit, func(int, Reply) {})
-		}},
-		{"Secure", (*peer).silence, func(c *Conn) error {
-			_, err := c.Secure(clientTLS(), limit)
-			return err
-		}},
-		{"Secure, deaf", (*peer).deaf, func(c *Conn) error {
-			_, err := c.Secure(clientTLS(), limit)
-			return err
-		}},
-		{"WriteBody", (*peer).deaf, func(c *Conn) error {
-			ended, err := c.WriteBody(strings.NewReader(body), false, limit)
-			if ended {
-				return errors.New("ended")
-			}
-			return err
-		}},
-		{"WriteBody, the end", (*peer).deaf, func(c *Conn) error {
-			ended, err := c.WriteBody(strings.NewReader(body[:600]), false, limit)
-			if ended {
-				return errors.New("ended")
-			}
-			return err
-		}},
-		{"no limit", (*peer).silence, func(c *Conn) error {
-			_, err := c.ReadReply(-1)
-			return err
-		}},
-	} {
+	unlimited := step{"no limit", (*peer).silence, func(c *Conn) error {
+		_, err := c.ReadReply(-1)
+		return err
+	}}
+	for _, test := range append(steps(limit), unlimited) {
 		for _, after := range []time.Duration{0, 10 * time.Second, limit} { // where both end, it is the context
 			t.Run(test.name+" "+after.String(), func(t *testing.T) {
 				network(t, test.serve, func(t *testing.T, n *fakenet.Network) {
@@ -128,7 +71,7 @@ func TestGuardEveryCall(t *testing.T) {
 					cause := errors.New("had enough")
 					since := clock()
 					release := c.Guard(guarded(t, after, cause))
-					err := test.step(c)
+					err := test.take(c)
 					if after < limit {
 						require.Equal(t, after, since())
 						require.ErrorIs(t, err, context.Canceled)

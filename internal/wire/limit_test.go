@@ -12,82 +12,15 @@ import (
 // RFC 5321, section 4.5.3.2: each step has its own time limit. It ends exactly
 // then, whatever the server does, and the connection with it.
 func TestTimeLimits(t *testing.T) {
-	many := strings.Repeat("line\r\n", 100_000)
 	for _, limit := range []time.Duration{time.Millisecond, time.Second, 5 * time.Minute} {
-		for _, test := range []struct {
-			name  string
-			serve func(*peer)
-			step  func(*Conn) error
-		}{
-			{"First", (*peer).silence, func(c *Conn) error {
-				_, err := c.First(limit)
-				return err
-			}},
-			{"ReadReply", (*peer).silence, func(c *Conn) error {
-				_, err := c.ReadReply(limit)
-				return err
-			}},
-			{"ReadReply, half a reply", func(s *peer) {
-				s.say("220-a\r\n22")
-				s.silence()
-			}, func(c *Conn) error {
-				_, err := c.ReadReply(limit)
-				return err
-			}},
-			{"ReadReply, octet by octet", func(s *peer) {
-				for range 1000 {
-					s.say("2")
-					time.Sleep(limit / 10)
-				}
-				s.silence()
-			}, func(c *Conn) error {
-				_, err := c.ReadReply(limit)
-				return err
-			}},
-			{"Command", (*peer).silence, func(c *Conn) error {
-				_, err := c.Command(limit, "NOOP")
-				return err
-			}},
-			{"Command, deaf", (*peer).deaf, func(c *Conn) error {
-				_, err := c.Command(limit, "NOOP", strings.Repeat("x", 600)) // the window has 512
-				return err
-			}},
-			{"AuthLine", (*peer).silence, func(c *Conn) error {
-				_, err := c.AuthLine(limit, "*")
-				return err
-			}},
-			{"Send, many commands", (*peer).silence, func(c *Conn) error {
-				fillFlight(c, 1000)
-				return c.Send(limit, func(int, Reply) {})
-			}},
-			{"Send, many commands, deaf", (*peer).deaf, func(c *Conn) error {
-				fillFlight(c, 1000)
-				return c.Send(limit, func(int, Reply) {})
-			}},
-			{"Secure", (*peer).silence, func(c *Conn) error {
-				_, err := c.Secure(clientTLS(), limit)
-				return err
-			}},
-			{"Secure, deaf", (*peer).deaf, func(c *Conn) error {
-				_, err := c.Secure(clientTLS(), limit)
-				return err
-			}},
-			{"WriteBody", (*peer).deaf, func(c *Conn) error {
-				_, err := c.WriteBody(strings.NewReader(many), false, limit)
-				return err
-			}},
-			{"WriteBody, the end", (*peer).deaf, func(c *Conn) error {
-				_, err := c.WriteBody(strings.NewReader(many[:600]), false, limit)
-				return err
-			}},
-		} {
+		for _, test := range steps(limit) {
 			t.Run(test.name+" "+limit.String(), func(t *testing.T) {
 				network(t, test.serve, func(t *testing.T, n *fakenet.Network) {
 					n.SetWindow(addr, 512)
 					c := connect(t, n)
 					time.Sleep(rtt) // what the server says has come
 					since := clock()
-					err := test.step(c)
+					err := test.take(c)
 					require.Equal(t, limit, since())
 					var late *TimeLimitError
 					require.ErrorAs(t, err, &late)
