@@ -123,7 +123,9 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 		nc.Close()
 		return nil, errUnverified()
 	}
-	s.address = nc.RemoteAddr().String()
+	if peer := nc.RemoteAddr(); peer != nil { // who dials in an own way may not know
+		s.address = peer.String()
+	}
 	s.names = localNames(s.config.LocalName, s.config.machine(), nc.LocalAddr())
 	s.step(ctx, PhaseConnect, began.Add(time.Duration(handshake.Load())), nil)
 	return nc, nil

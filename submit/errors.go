@@ -78,7 +78,7 @@ func (e *Error) Error() string {
 			fmt.Fprintf(&b, " (and %d more refused)", n)
 		}
 		var said *cause
-		if errors.As(e.Err, &said) {
+		if errors.As(e.Err, &said) && said.text != "" {
 			fmt.Fprintf(&b, " (%s)", said.text)
 		}
 	case e.Err != nil:

@@ -231,3 +231,26 @@ func TestNewSessionContextEndsAfterwards(t *testing.T) {
 		require.NoError(t, err)
 	})
 }
+
+// A connection may not know its addresses, such as one through a tunnel: there
+// is a literal for EHLO all the same, and no panic.
+func TestConnectionWithoutAddresses(t *testing.T) {
+	withClerk(t, nil, func(t *testing.T, c *clerk) {
+		transport := c.implicit()
+		dial := transport.DialContext
+		transport.LocalName = ""
+		submit.SetHostname(&transport.Config, "localhost")
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return nowhere{conn}, err
+		}
+		_, err := transport.Submit(t.Context(), letter())
+		require.NoError(t, err)
+		require.Equal(t, []string{"EHLO [127.0.0.1]"}, c.heard("EHLO"))
+	})
+}
+
+type nowhere struct{ net.Conn }
+
+func (nowhere) LocalAddr() net.Addr  { return nil }
+func (nowhere) RemoteAddr() net.Addr { return nil }

@@ -74,7 +74,9 @@ func NewSession(ctx context.Context, conn *tls.Conn, c Config) (*Session, error)
 // adopt takes over a connection that somebody else has made.
 func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	began := time.Now()
-	s.address = conn.RemoteAddr().String()
+	if peer := conn.RemoteAddr(); peer != nil {
+		s.address = peer.String()
+	}
 	if tcp, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
 		s.endpoint.Host, s.endpoint.Port = tcp.IP.String(), tcp.Port
 	}
