@@ -226,7 +226,7 @@ func TestVerboseRefusals(t *testing.T) {
 			require.Equal(t, 550, r.Reply.Code)
 			kept += len(r.Reply.Text())
 		}
-		require.Less(t, kept, 2<<20)
+		require.Less(t, kept, 1<<20+1<<14)
 		require.Contains(t, e.Refused[0].Reply.Text(), "xxx")
 	})
 }
