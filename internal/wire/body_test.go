@@ -227,7 +227,7 @@ func TestWriteBodySevenBit(t *testing.T) {
 	}
 }
 
-// The buffers serve one message after the other: goal of design, section 9.
+// The buffers serve one message after the other.
 func TestWriteBodyAllocations(t *testing.T) {
 	nc := &failing{}
 	c := NewConn(nc)
