@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Design, section 9: a warm message has ten allocations. Here they are the lines
+// A warm message is to have ten allocations. Here they are the lines
 // of its replies and what they say.
 func TestAllocations(t *testing.T) {
 	nc := &again{said: "250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go\r\n", r: strings.NewReader("")}

@@ -30,7 +30,7 @@ func TestAppendCommand(t *testing.T) {
 	}
 }
 
-// The choke point of design, section 6: no argument ends the command, and none
+// The choke point: no argument ends the command, and none
 // becomes two, wherever it stands and wherever in it the octet is.
 func TestAppendCommandRefuses(t *testing.T) {
 	refuses := func(words ...string) {

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A connection in disorder gets no QUIT: design, section 6.
+// A connection in disorder gets no QUIT.
 func TestQuitUnasked(t *testing.T) {
 	bubble(t, func(s *peer) {
 		s.want("NOOP")
