@@ -23,6 +23,7 @@ const (
 
 	smtp = "github.com/emersion/go-smtp"
 	sasl = "github.com/emersion/go-sasl"
+	idna = "golang.org/x/net/idna"
 
 	testify = "github.com/stretchr/testify"
 	txtar   = "github.com/rogpeppe/go-internal/txtar"
@@ -33,7 +34,7 @@ const (
 // below examples goes by the entry for examples.
 var arrows = map[string][]string{
 	"examples":  {module + "/negotiate", module + "/submit", module + "/submit/submittest", module + "/auth", smtp},
-	"negotiate": {module + "/submit", module + "/auth"},
+	"negotiate": {module + "/submit", module + "/auth", idna},
 	"submit":    {module + "/auth", module + "/internal/wire", smtp},
 	"auth":      {sasl},
 
@@ -63,6 +64,7 @@ var apart = map[string]string{
 var direct = []string{
 	smtp,
 	sasl,
+	"golang.org/x/net", // idna, for names of hosts and domains
 
 	// In tests only.
 	"github.com/rogpeppe/go-internal",

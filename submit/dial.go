@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -127,7 +128,13 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 		s.address = peer.String()
 	}
 	s.names = localNames(s.config.LocalName, s.config.machine(), nc.LocalAddr())
-	s.step(ctx, PhaseConnect, began.Add(time.Duration(handshake.Load())), nil)
+	if resolved := time.Duration(handshake.Load()); resolved > 0 {
+		if _, err := netip.ParseAddr(s.endpoint.Host); err != nil {
+			s.report(ctx, Event{Phase: PhaseResolve, Took: resolved}) // and addresses that did not answer
+		}
+		began = began.Add(resolved)
+	}
+	s.step(ctx, PhaseConnect, began, nil)
 	return nc, nil
 }
 
@@ -186,7 +193,7 @@ func (s *Session) greet(ctx context.Context) (err error) {
 // authentication, and a refused EHLO is a way to take them away.
 func (s *Session) hello(ctx context.Context, phase Phase) (err error) {
 	began := time.Now()
-	defer func() { s.step(ctx, phase, began, err) }()
+	defer func() { s.greeted(ctx, phase, began, err) }()
 	for i, name := range s.names {
 		r, err := s.conn.Command(s.config.Timeouts.command(), "EHLO", name)
 		if err != nil {

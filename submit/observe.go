@@ -17,17 +17,35 @@ func (s *Session) secured(ctx context.Context, began time.Time, state *tls.Conne
 	s.report(ctx, Event{Phase: PhaseHandshake, Took: time.Since(began), TLS: state})
 }
 
+// greeted is the step of an answer to EHLO.
+func (s *Session) greeted(ctx context.Context, phase Phase, began time.Time, err error) {
+	e := Event{Phase: phase, Took: time.Since(began), Err: err}
+	if err == nil && s.observed(ctx) {
+		e.Extensions = s.ext.Lines()
+	}
+	s.report(ctx, e)
+}
+
+// observed reports whether anybody wants to know of steps.
+func (s *Session) observed(ctx context.Context) bool {
+	return s.config.Trace != nil || s.config.Logger != nil || perCall(ctx) != nil
+}
+
+func perCall(ctx context.Context) func(context.Context, Event) {
+	trace, _ := ctx.Value(traceKey{}).(func(context.Context, Event))
+	return trace
+}
+
 func (s *Session) report(ctx context.Context, e Event) {
-	perCall, _ := ctx.Value(traceKey{}).(func(context.Context, Event))
-	if s.config.Trace == nil && s.config.Logger == nil && perCall == nil {
+	if !s.observed(ctx) {
 		return
 	}
 	e.Endpoint, e.Address = s.endpoint, s.address
 	if s.config.Trace != nil {
 		s.config.Trace(ctx, e)
 	}
-	if perCall != nil {
-		perCall(ctx, e)
+	if trace := perCall(ctx); trace != nil {
+		trace(ctx, e)
 	}
 	s.log(ctx, e)
 }

@@ -228,6 +228,11 @@ func (s *Session) Extension(name string) (params string, ok bool) {
 	return params, ok
 }
 
+// Extensions returns what the server offers over TLS: EHLO keywords in upper
+// case, each with its parameters behind it, sorted and fit to be printed;
+// without those in Config.Without.
+func (s *Session) Extensions() []string { return s.ext.Lines() }
+
 // want returns nil for the one code that means success, and else the error.
 func (s *Session) want(phase Phase, r wire.Reply, code int) error {
 	if r.Code == code {

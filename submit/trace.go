@@ -16,6 +16,11 @@ type Event struct {
 	Took     time.Duration        // for PhaseConnect, the TCP handshake alone where that is known
 	TLS      *tls.ConnectionState // for PhaseHandshake, if it succeeded; read only
 	Err      error                // nil if the step succeeded
+
+	// Extensions are, for PhaseHello and PhaseHelloAgain, what the server offers:
+	// EHLO keywords with their parameters, such as "SIZE 10485760", sorted. What
+	// PhaseHello of a STARTTLS session has was said in cleartext, by anybody.
+	Extensions []string
 }
 
 type traceKey struct{}
@@ -24,7 +29,7 @@ type traceKey struct{}
 // it is given to, beside what [Config].Trace says. Calls may come concurrently,
 // but all have returned when the traced call returns.
 func WithTrace(ctx context.Context, trace func(context.Context, Event)) context.Context {
-	if outer, ok := ctx.Value(traceKey{}).(func(context.Context, Event)); ok {
+	if outer := perCall(ctx); outer != nil {
 		inner := trace
 		trace = func(ctx context.Context, e Event) {
 			inner(ctx, e)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -62,6 +63,16 @@ func isKeyword(s string) bool {
 func (e Extensions) Has(keyword string) bool {
 	_, ok := e[keyword]
 	return ok
+}
+
+// Lines returns keywords with their parameters, in the order of the alphabet and
+// fit to be printed.
+func (e Extensions) Lines() []string {
+	lines := make([]string, 0, len(e))
+	for _, keyword := range slices.Sorted(maps.Keys(e)) {
+		lines = append(lines, Printable(strings.TrimSpace(keyword+" "+e[keyword])))
+	}
+	return lines
 }
 
 // Mechanisms returns those of AUTH in the server's order, upper case, each once.
