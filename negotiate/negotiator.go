@@ -31,6 +31,9 @@ type Negotiator struct {
 
 	Policy Policy
 
+	// Memory keeps what won. Nil means that this Negotiator does so by itself.
+	Memory Memory
+
 	// Observe, if not nil, is called once per negotiation, with the context of
 	// Dial and before that returns. Calls may come concurrently.
 	Observe func(context.Context, *Report)

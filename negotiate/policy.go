@@ -23,6 +23,12 @@ type Policy struct {
 	// took, whichever is longer. Zero means DefaultHeadStart; negative means to
 	// wait until it failed.
 	HeadStart time.Duration
+
+	// Remember is how long a choice stands: what won is tried first, and with a
+	// head start of three times the connect time that it had then, if that is
+	// longer than HeadStart. Zero means DefaultRemember; negative means to choose
+	// afresh every time.
+	Remember time.Duration
 }
 
 func (p Policy) headStart() time.Duration {
@@ -30,6 +36,19 @@ func (p Policy) headStart() time.Duration {
 		return DefaultHeadStart
 	}
 	return p.HeadStart
+}
+
+// rememberedHeadStart is that of a transport that took so long to connect when it
+// won. Nothing is that far away that it takes longer than ten seconds.
+func (p Policy) rememberedHeadStart(connect time.Duration) time.Duration {
+	return max(p.headStart(), min(3*connect, 10*time.Second))
+}
+
+func (p Policy) remember() time.Duration {
+	if p.Remember == 0 {
+		return DefaultRemember
+	}
+	return p.Remember
 }
 
 // readyWithin is the head start of a transport that took so long to connect.
