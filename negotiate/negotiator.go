@@ -12,9 +12,12 @@ import (
 // It is a [submit.Submitter] too, that negotiates for each message; a
 // [submit.Pool] with a Negotiator as its transport keeps what it found.
 //
-// A Negotiator is safe for concurrent use and must not change while in use.
+// A Negotiator is safe for concurrent use. It must not be changed while in use,
+// nor copied after first use.
 type Negotiator struct {
-	Host string // required, unless Transports is set
+	// Host is required, unless Transports is set: a name or an address. An
+	// internationalised name may be given in either form (RFC 5890).
+	Host string
 
 	// Port 0 means implicit TLS on 465 and STARTTLS on 587. Any other is tried
 	// in both modes, in the order of Policy.
@@ -39,6 +42,8 @@ type Negotiator struct {
 	Observe func(context.Context, *Report)
 
 	submit.Config // for the transports made from Host
+
+	recollection recollection
 }
 
 var (
@@ -50,6 +55,10 @@ var (
 // The attempts that lose have ended when Dial returns, and none has seen a
 // credential. If no session could be had the error is an [*Error], with a
 // [Report]; what [Negotiator.Check] finds is returned as it is.
+//
+// What won is tried first next time. Of concurrent calls with nothing to remember
+// one negotiates, and the others wait for what it finds: to dial that, each for
+// itself, or to fail with the same error.
 func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 	candidates, err := n.candidates()
 	if err == nil {
@@ -58,14 +67,11 @@ func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session, report := newRace(n.Policy, candidates).run(ctx)
-	if n.Observe != nil {
-		n.Observe(ctx, report)
+	if n.remembers(candidates) {
+		return n.dialShared(ctx, candidates)
 	}
-	if session == nil {
-		return nil, &Error{Report: report}
-	}
-	return session, nil
+	session, _, err := n.race(ctx, candidates, Choice{})
+	return session, err
 }
 
 // Check reports what is wrong with n, as a [*submit.InvalidError], without
@@ -105,26 +111,43 @@ func (n *Negotiator) Endpoint() submit.Endpoint {
 }
 
 // candidates are the transports that may be tried, in their order.
-func (n *Negotiator) candidates() ([]submit.Transport, error) {
-	list := n.Transports
+func (n *Negotiator) candidates() (list []submit.Transport, err error) {
 	switch {
-	case list == nil && n.Host == "":
-		return nil, &submit.InvalidError{Field: "Negotiator.Host", Reason: "no host given"}
-	case list == nil && n.Policy.Prefer != ImplicitTLS && n.Policy.Prefer != STARTTLS:
-		return nil, &submit.InvalidError{Field: "Policy.Prefer", Value: strconv.Itoa(int(n.Policy.Prefer)), Reason: "is no mode"}
-	case list == nil:
-		list = []submit.Transport{
-			&submit.ImplicitTLS{Host: n.Host, Port: orPort(n.ImplicitPort, n.Port), Config: n.Config},
-			&submit.STARTTLS{Host: n.Host, Port: orPort(n.STARTTLSPort, n.Port), Config: n.Config},
-		}
-		if n.Policy.Prefer == STARTTLS {
-			list[0], list[1] = list[1], list[0]
-		}
-	case len(list) == 0:
-		return nil, &submit.InvalidError{Field: "Negotiator.Transports", Reason: "is empty, not nil"}
+	case n.Transports == nil:
+		list, err = n.bothModes()
+	case len(n.Transports) == 0:
+		err = &submit.InvalidError{Field: "Negotiator.Transports", Reason: "is empty, not nil"}
+	default:
+		list = n.Transports
+	}
+	if err != nil {
+		return nil, err
 	}
 	if n.Policy.FailClosed {
 		list = list[:1]
+	}
+	return list, nil
+}
+
+// bothModes are the two transports to Host, the preferred one first.
+func (n *Negotiator) bothModes() (list []submit.Transport, err error) {
+	switch {
+	case n.Host == "":
+		return nil, &submit.InvalidError{Field: "Negotiator.Host", Reason: "no host given"}
+	case n.Policy.Prefer != ImplicitTLS && n.Policy.Prefer != STARTTLS:
+		return nil, &submit.InvalidError{Field: "Policy.Prefer", Value: strconv.Itoa(int(n.Policy.Prefer)), Reason: "is no mode"}
+	}
+	host, err := asciiHost("Negotiator.Host", n.Host)
+	if err != nil {
+		return nil, err
+	}
+	config := n.forgetting(func() []submit.Transport { return list })
+	list = []submit.Transport{
+		&submit.ImplicitTLS{Host: host, Port: orPort(n.ImplicitPort, n.Port), Config: config},
+		&submit.STARTTLS{Host: host, Port: orPort(n.STARTTLSPort, n.Port), Config: config},
+	}
+	if n.Policy.Prefer == STARTTLS {
+		list[0], list[1] = list[1], list[0]
 	}
 	return list, nil
 }

@@ -22,6 +22,7 @@ type race struct {
 	headStart *time.Timer   // of the latest
 	connected chan progress // news of the runners
 	arrived   chan *runner  // each runner that was started, once
+	winner    *runner       // nil: none
 }
 
 // progress is that a runner has a connection, and how long that took.
@@ -34,19 +35,32 @@ type progress struct {
 // arrives, and the race after that.
 type runner struct {
 	transport submit.Transport
-	place     int // in the order of preference
+	place     int           // in the order in which they are tried
+	alone     time.Duration // its head start to connect
 
 	mu      sync.Mutex // guards attempt against events that come at the same time
 	attempt Attempt
+	connect time.Duration // how long the TCP handshake took
 	session *submit.Session
 	verdict verdict // what may follow the failure of this one
 	judged  bool    // it failed by itself, and was not stopped by another's arrival
 }
 
-func newRace(p Policy, transports []submit.Transport) *race {
+// newRace lets transports run in their order, but for one that was chosen before,
+// which comes first. The zero Choice is none.
+func newRace(p Policy, transports []submit.Transport, before Choice) *race {
 	r := &race{policy: p, strictest: next, connected: make(chan progress, len(transports)), arrived: make(chan *runner, len(transports))}
-	for i, t := range transports {
-		r.runners = append(r.runners, &runner{transport: t, place: i, attempt: Attempt{Endpoint: t.Endpoint()}})
+	for _, t := range transports {
+		c := &runner{transport: t, alone: p.headStart(), attempt: Attempt{Endpoint: t.Endpoint()}}
+		r.runners = append(r.runners, c)
+	}
+	if i := slices.IndexFunc(r.runners, func(c *runner) bool { return c.attempt.Endpoint == before.Endpoint }); i >= 0 {
+		c := r.runners[i]
+		c.alone, c.attempt.Remembered = p.rememberedHeadStart(before.Connect), true
+		r.runners = slices.Insert(slices.Delete(r.runners, i, i+1), 0, c)
+	}
+	for i, c := range r.runners {
+		c.place = i
 	}
 	return r
 }
@@ -60,7 +74,7 @@ func (r *race) run(ctx context.Context) (*submit.Session, *Report) {
 	racing, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var started sync.WaitGroup
-	winner := r.decide(func(c *runner) {
+	r.winner = r.decide(func(c *runner) {
 		started.Go(func() { // waited for below
 			c.run(racing, r)
 			r.arrived <- c
@@ -68,11 +82,11 @@ func (r *race) run(ctx context.Context) (*submit.Session, *Report) {
 	})
 	cancel()
 	started.Wait()
-	r.settle(ctx, winner)
-	if winner == nil {
+	r.settle(ctx)
+	if r.winner == nil {
 		return nil, r.report()
 	}
-	return winner.session, r.report()
+	return r.winner.session, r.report()
 }
 
 // decide starts runners until one is ready, or one has failed in a way that
@@ -85,7 +99,7 @@ func (r *race) decide(start func(*runner)) (winner *runner) {
 			c.attempt.Began, c.attempt.Outcome = time.Since(r.began), Failed // until it is known better
 			running++
 			start(c)
-			r.giveHeadStart(r.policy.headStart())
+			r.giveHeadStart(c.alone)
 		}
 	}
 	for begin(); running > 0; {
@@ -184,7 +198,8 @@ func (r *race) nearlyReady(place int) bool {
 
 // settle writes down how each runner ended, and says goodbye to those that were
 // ready and lost.
-func (r *race) settle(ctx context.Context, winner *runner) {
+func (r *race) settle(ctx context.Context) {
+	winner := r.winner
 	for _, c := range r.runners {
 		switch {
 		case c.attempt.Outcome == NotTried:
@@ -227,6 +242,7 @@ func (c *runner) observe(e submit.Event, r *race) {
 		c.attempt.TLS = e.TLS
 	}
 	if e.Phase == submit.PhaseConnect && e.Err == nil {
+		c.connect = e.Took
 		select {
 		case r.connected <- progress{c, e.Took}:
 		default: // a transport that connects more than once

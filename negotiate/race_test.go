@@ -335,19 +335,19 @@ func TestNegotiatorOfNegotiators(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	for _, test := range []struct {
-		n    negotiate.Negotiator
+		n    *negotiate.Negotiator
 		want string
 	}{
-		{negotiate.Negotiator{}, "submissions://h:465 submission://h:587"},
-		{negotiate.Negotiator{Policy: negotiate.Policy{Prefer: negotiate.STARTTLS}}, "submission://h:587 submissions://h:465"},
-		{negotiate.Negotiator{Policy: negotiate.Policy{FailClosed: true}}, "submissions://h:465"},
-		{negotiate.Negotiator{Port: 2525}, "submissions://h:2525 submission://h:2525"},
-		{negotiate.Negotiator{Port: 2525, ImplicitPort: 2465}, "submissions://h:2465 submission://h:2525"},
-		{negotiate.Negotiator{STARTTLSPort: 2587}, "submissions://h:465 submission://h:2587"},
+		{&negotiate.Negotiator{}, "submissions://h:465 submission://h:587"},
+		{&negotiate.Negotiator{Policy: negotiate.Policy{Prefer: negotiate.STARTTLS}}, "submission://h:587 submissions://h:465"},
+		{&negotiate.Negotiator{Policy: negotiate.Policy{FailClosed: true}}, "submissions://h:465"},
+		{&negotiate.Negotiator{Port: 2525}, "submissions://h:2525 submission://h:2525"},
+		{&negotiate.Negotiator{Port: 2525, ImplicitPort: 2465}, "submissions://h:2465 submission://h:2525"},
+		{&negotiate.Negotiator{STARTTLSPort: 2587}, "submissions://h:465 submission://h:2587"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			network := fakenet.New(ms)
-			n := &test.n
+			n := test.n
 			n.Host, n.DialContext = "h", network.DialContext
 			_, err := n.Dial(t.Context()) // nobody listens
 			var e *negotiate.Error

@@ -32,6 +32,8 @@ type Attempt struct {
 	Err      error                // why, if Outcome is Failed or Fatal
 	TLS      *tls.ConnectionState // if the handshake succeeded; read only
 
+	Remembered bool // it was tried first because it won before
+
 	ready bool // it could have been the session, too
 }
 

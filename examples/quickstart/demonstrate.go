@@ -52,9 +52,10 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 	config := mailbox.Config() // with a real server: submit.Config{}
 	config.Credentials = auth.Password("me@example.com", "secret")
 	server := &negotiate.Negotiator{
-		Host:    "mail.example.com",
-		Config:  config,
-		Policy:  negotiate.Policy{HeadStart: -1}, // only here: how busy this machine is must not change the show
+		Host:   "mail.example.com",
+		Config: config,
+		// Only here: neither how busy this machine is nor what went before must change the show.
+		Policy:  negotiate.Policy{HeadStart: -1, Remember: -1},
 		Observe: printTo(out),
 	}
 
