@@ -60,7 +60,7 @@ var (
 // one negotiates, and the others wait for what it finds: to dial that, each for
 // itself, or to fail with the same error.
 func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
-	candidates, err := n.candidates()
+	candidates, err := n.candidatesWith(n.forgetting())
 	if err == nil {
 		err = check(candidates)
 	}
@@ -111,10 +111,14 @@ func (n *Negotiator) Endpoint() submit.Endpoint {
 }
 
 // candidates are the transports that may be tried, in their order.
-func (n *Negotiator) candidates() (list []submit.Transport, err error) {
+func (n *Negotiator) candidates() ([]submit.Transport, error) {
+	return n.candidatesWith(n.Config)
+}
+
+func (n *Negotiator) candidatesWith(c submit.Config) (list []submit.Transport, err error) {
 	switch {
 	case n.Transports == nil:
-		list, err = n.bothModes()
+		list, err = n.bothModes(c)
 	case len(n.Transports) == 0:
 		err = &submit.InvalidError{Field: "Negotiator.Transports", Reason: "is empty, not nil"}
 	default:
@@ -130,7 +134,7 @@ func (n *Negotiator) candidates() (list []submit.Transport, err error) {
 }
 
 // bothModes are the two transports to Host, the preferred one first.
-func (n *Negotiator) bothModes() (list []submit.Transport, err error) {
+func (n *Negotiator) bothModes(c submit.Config) ([]submit.Transport, error) {
 	switch {
 	case n.Host == "":
 		return nil, &submit.InvalidError{Field: "Negotiator.Host", Reason: "no host given"}
@@ -141,10 +145,9 @@ func (n *Negotiator) bothModes() (list []submit.Transport, err error) {
 	if err != nil {
 		return nil, err
 	}
-	config := n.forgetting(func() []submit.Transport { return list })
-	list = []submit.Transport{
-		&submit.ImplicitTLS{Host: host, Port: orPort(n.ImplicitPort, n.Port), Config: config},
-		&submit.STARTTLS{Host: host, Port: orPort(n.STARTTLSPort, n.Port), Config: config},
+	list := []submit.Transport{
+		&submit.ImplicitTLS{Host: host, Port: orPort(n.ImplicitPort, n.Port), Config: c},
+		&submit.STARTTLS{Host: host, Port: orPort(n.STARTTLSPort, n.Port), Config: c},
 	}
 	if n.Policy.Prefer == STARTTLS {
 		list[0], list[1] = list[1], list[0]

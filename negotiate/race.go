@@ -2,7 +2,6 @@ package negotiate
 
 import (
 	"context"
-	"crypto/tls"
 	"slices"
 	"sync"
 	"time"
@@ -38,12 +37,13 @@ type runner struct {
 	place     int           // in the order in which they are tried
 	alone     time.Duration // its head start to connect
 
-	mu      sync.Mutex // guards attempt against events that come at the same time
-	attempt Attempt
-	connect time.Duration // how long the TCP handshake took
-	session *submit.Session
-	verdict verdict // what may follow the failure of this one
-	judged  bool    // it failed by itself, and was not stopped by another's arrival
+	mu        sync.Mutex // guards attempt against events that come at the same time
+	attempt   Attempt
+	connect   time.Duration // how long the TCP handshake took
+	connected time.Duration // and when it was over, since the attempt began; 0: never
+	session   *submit.Session
+	verdict   verdict // what may follow the failure of this one
+	judged    bool    // it failed by itself, and was not stopped by another's arrival
 }
 
 // newRace lets transports run in their order, but for one that was chosen before,
@@ -216,6 +216,7 @@ func (r *race) settle(ctx context.Context) {
 			c.attempt.Outcome = Fatal
 		default:
 			c.attempt.Outcome, c.attempt.Err = Lost, nil
+			c.attempt.silent = winner != nil && c.isOtherModeOf(winner) && c.attempt.Address != "" && !c.attempt.heard()
 		}
 	}
 }
@@ -235,6 +236,12 @@ func (c *runner) observe(e submit.Event, r *race) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attempt.Phase = e.Phase
+	now := time.Since(r.began)
+	c.attempt.Steps = append(c.attempt.Steps, Step{Phase: e.Phase, Began: max(0, now-e.Took), Took: e.Took, Err: e.Err})
+	c.attempt.Authenticated = e.Phase == submit.PhaseAuth && e.Err == nil
+	if e.Extensions != nil {
+		c.attempt.Extensions = e.Extensions
+	}
 	if e.Address != "" {
 		c.attempt.Address = e.Address
 	}
@@ -242,7 +249,7 @@ func (c *runner) observe(e submit.Event, r *race) {
 		c.attempt.TLS = e.TLS
 	}
 	if e.Phase == submit.PhaseConnect && e.Err == nil {
-		c.connect = e.Took
+		c.connect, c.connected = e.Took, now-c.attempt.Began
 		select {
 		case r.connected <- progress{c, e.Took}:
 		default: // a transport that connects more than once
@@ -258,17 +265,4 @@ func (r *race) report() *Report {
 	}
 	report.sort()
 	return report
-}
-
-// certificateNames are the names that a certificate was issued for.
-func certificateNames(state *tls.ConnectionState) []string {
-	if state == nil || len(state.PeerCertificates) == 0 {
-		return nil
-	}
-	leaf := state.PeerCertificates[0]
-	names := append([]string(nil), leaf.DNSNames...)
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
-	return names
 }

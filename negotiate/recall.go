@@ -164,15 +164,21 @@ func (n *Negotiator) learn(ctx context.Context, candidates []submit.Transport, f
 
 // forgetting returns a configuration with a trace that forgets a choice where
 // authentication failed: no other transport may be tried then, but next time.
-func (n *Negotiator) forgetting(candidates func() []submit.Transport) submit.Config {
+func (n *Negotiator) forgetting() submit.Config {
 	c := n.Config
 	c.Trace = func(ctx context.Context, e submit.Event) {
 		if n.Config.Trace != nil {
 			n.Config.Trace(ctx, e)
 		}
 		if e.Phase == submit.PhaseAuth && e.Err != nil && classify(e.Err) != ended {
-			n.memory().Forget(ctx, serverOf(candidates()))
+			n.forget(ctx)
 		}
 	}
 	return c
+}
+
+func (n *Negotiator) forget(ctx context.Context) {
+	if candidates, err := n.candidates(); err == nil && n.remembers(candidates) {
+		n.memory().Forget(ctx, serverOf(candidates))
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -15,50 +14,13 @@ import (
 	"github.com/mailport/mailport/submit"
 )
 
-// A Report is the story of one negotiation. It has no secrets in it.
+// A Report is the story of one negotiation or probe. It has no secrets in it.
 type Report struct {
 	Attempts []Attempt // in the order they began; those not tried come last
 	Took     time.Duration
+
+	probe bool // it is of what would be chosen
 }
-
-// An Attempt is one transport's part in a negotiation.
-type Attempt struct {
-	Endpoint submit.Endpoint
-	Address  string               // host:port, once connected
-	Phase    submit.Phase         // the last that was finished, or the one that failed
-	Began    time.Duration        // since the negotiation began
-	Took     time.Duration        // until it was ready, failed, or was stopped
-	Outcome  Outcome              //
-	Err      error                // why, if Outcome is Failed or Fatal
-	TLS      *tls.ConnectionState // if the handshake succeeded; read only
-
-	Remembered bool // it was tried first because it won before
-
-	ready bool // it could have been the session, too
-}
-
-// An Outcome is how an attempt ended.
-type Outcome int
-
-const (
-	NotTried Outcome = iota // the policy, or an earlier attempt, made it needless or forbade it
-	Won                     // it is the session that was returned
-	Lost                    // another attempt won, or ended the negotiation, before; no credentials were sent
-	Failed                  // and the next transport was allowed to try
-	Fatal                   // and that decided that there is no session
-)
-
-// String returns o in lower case.
-func (o Outcome) String() string {
-	names := [...]string{NotTried: "not tried", Won: "won", Lost: "lost", Failed: "failed", Fatal: "fatal"}
-	if o < 0 || int(o) >= len(names) {
-		return fmt.Sprintf("outcome %d", int(o))
-	}
-	return names[o]
-}
-
-// MarshalText returns the name of o, for JSON.
-func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
 func (r *Report) sort() {
 	slices.SortStableFunc(r.Attempts, func(a, b Attempt) int {
@@ -76,46 +38,40 @@ func (r *Report) sort() {
 
 // Chosen returns the endpoint that won, if one did.
 func (r *Report) Chosen() (submit.Endpoint, bool) {
-	for _, a := range r.Attempts {
-		if a.Outcome == Won {
-			return a.Endpoint, true
-		}
+	a, ok := r.winner()
+	return a.Endpoint, ok
+}
+
+func (r *Report) winner() (Attempt, bool) {
+	i := slices.IndexFunc(r.Attempts, func(a Attempt) bool { return a.Outcome == Won })
+	if i < 0 {
+		return Attempt{}, false
 	}
-	return submit.Endpoint{}, false
+	return r.Attempts[i], true
 }
 
 // Diagnosis says in one sentence what was chosen, or why nothing was.
 func (r *Report) Diagnosis() string {
-	chosen, ok := r.Chosen()
 	var reasons []string
 	for _, a := range r.Attempts {
-		if a.Outcome == Failed || a.Outcome == Fatal || a.Outcome == Lost {
+		if a.Outcome != Won && a.Outcome != NotTried {
 			reasons = append(reasons, a.reason())
 		}
 	}
-	why := strings.Join(reasons, "; ")
+	a, ok := r.winner()
+	if !ok {
+		return "no session: " + strings.Join(reasons, "; ")
+	}
+	did := "used " + a.Endpoint.String()
 	switch {
-	case ok && why == "":
-		return "used " + chosen.String()
-	case ok:
-		return "used " + chosen.String() + "; " + why
+	case r.probe && a.Authenticated:
+		did = "would use " + a.Endpoint.String() + ", authenticated"
+	case r.probe:
+		did = "would use " + a.Endpoint.String()
+	case a.Remembered:
+		did += ", as before"
 	}
-	return "no session: " + why
-}
-
-// reason says why a was not chosen.
-func (a Attempt) reason() string {
-	if a.Err != nil {
-		return a.Err.Error()
-	}
-	doing := "ready"
-	switch {
-	case a.ready:
-		return fmt.Sprintf("%v: ready as well", a.Endpoint)
-	case a.Address == "":
-		doing = "connected"
-	}
-	return fmt.Sprintf("%v: not %s after %s", a.Endpoint, doing, brief(a.Took))
+	return strings.Join(append([]string{did}, reasons...), "; ")
 }
 
 // String returns the diagnosis, and a line for each attempt with its part of
@@ -162,10 +118,10 @@ func (a Attempt) detail() string {
 		parts = append(parts, a.Address)
 	}
 	if a.TLS != nil {
-		parts = append(parts, tls.VersionName(a.TLS.Version)+" for "+firstNames(certificateNames(a.TLS)))
+		parts = append(parts, tls.VersionName(a.TLS.Version)+" for "+firstNames(certificateNames(a.Certificate())))
 	}
-	if a.Err != nil {
-		parts = append(parts, a.shortError())
+	if a.Err != nil || a.silent {
+		parts = append(parts, a.shortReason())
 	}
 	return strings.Join(parts, "  ")
 }
@@ -176,17 +132,6 @@ func firstNames(names []string) string {
 		names = append(names[:2:2], fmt.Sprintf("%d more", more))
 	}
 	return strings.Join(names, ", ")
-}
-
-// shortError leaves out the endpoint, which stands beside it.
-func (a Attempt) shortError() string {
-	var e *submit.Error
-	if errors.As(a.Err, &e) && e.Endpoint == a.Endpoint {
-		short := *e
-		short.Endpoint = submit.Endpoint{}
-		return short.Error()
-	}
-	return a.Err.Error()
 }
 
 // brief is d for people, in ASCII.
@@ -243,7 +188,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}
 	for _, a := range r.Attempts {
 		j := attempt{Endpoint: a.Endpoint.String(), Address: a.Address, Outcome: a.Outcome,
-			BeganMS: milliseconds(a.Began), TookMS: milliseconds(a.Took), Certificates: certificateNames(a.TLS)}
+			BeganMS: milliseconds(a.Began), TookMS: milliseconds(a.Took), Certificates: certificateNames(a.Certificate())}
 		if a.Phase != 0 {
 			j.Phase = a.Phase.String()
 		}
