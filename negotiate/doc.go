@@ -17,7 +17,13 @@
 // ms at least, to be ready. A transport that fails lets the next one start at
 // once. The finish line is TLS verified and EHLO answered, so that only the
 // winner is shown credentials. A healthy server up to a round-trip time of 250
-// ms sees one connection only.
+// ms sees one connection only. If two are ready at the same time the preferred one
+// is taken; the others have ended when Dial returns, and one that was ready has
+// heard QUIT.
+//
+// With [Negotiator].Port both modes are tried on that one port, since people do
+// not know which it speaks. What speaks the other is recognised by what it says
+// first, or by its silence.
 //
 // # What a failure means
 //
@@ -45,6 +51,24 @@
 //
 // With Policy.FailClosed there is no next transport. No policy means cleartext,
 // and none goes on after a bad certificate.
+//
+// # What is remembered
+//
+// What won is tried first for the next ten minutes, see [Policy].Remember, with a
+// head start of three times the connect time that it had: so a server that is far
+// away sees one connection, too. A choice is forgotten when it fails, at the latest
+// in authentication. Concurrent calls with nothing to remember negotiate once.
+//
+// A [Memory] keeps it: by default the Negotiator does, a [ProcessMemory] serves
+// several of them, and a [FileMemory] programs that run for a moment. Whatever a
+// memory holds, it only says which of the Negotiator's own transports is first.
+//
+// # Where settings come from
+//
+// [Open] makes a Negotiator of a URL, for configuration by one environment
+// variable. [Discover] finds the servers of a mail address, and says of each
+// whether it can be trusted. [Negotiator.Probe] tests settings without submitting
+// anything.
 //
 // # What it tells
 //
