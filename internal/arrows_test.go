@@ -25,6 +25,8 @@ const (
 	sasl = "github.com/emersion/go-sasl"
 	idna = "golang.org/x/net/idna"
 
+	dnsmessage = "golang.org/x/net/dns/dnsmessage"
+
 	testify = "github.com/stretchr/testify"
 	txtar   = "github.com/rogpeppe/go-internal/txtar"
 )
@@ -43,6 +45,7 @@ var arrows = map[string][]string{
 	"internal/wire":     {},
 	"internal/testcert": {},
 	"internal/fakenet":  {},
+	"internal/dnstest":  {dnsmessage},
 
 	// Nobody may import this one, but for tests.
 	"internal/script": {
@@ -64,7 +67,7 @@ var apart = map[string]string{
 var direct = []string{
 	smtp,
 	sasl,
-	"golang.org/x/net", // idna, for names of hosts and domains
+	"golang.org/x/net", // idna, for names of hosts and domains; dnsmessage in tests
 
 	// In tests only.
 	"github.com/rogpeppe/go-internal",
