@@ -1,17 +1,13 @@
 package submit
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -174,7 +170,7 @@ func smtpError(r Reply) error {
 
 // handshakeCause says in words why TLS did not come about. In cleartext before,
 // a record that is none is an injection, not a port of another kind.
-func handshakeCause(err error, upgraded bool, name string) error {
+func handshakeCause(err error, upgraded bool, name string, port int) error {
 	var (
 		record tls.RecordHeaderError
 		verify *tls.CertificateVerificationError
@@ -184,15 +180,15 @@ func handshakeCause(err error, upgraded bool, name string) error {
 	switch {
 	case errors.As(err, &own):
 		return own.cause(name)
+	case isLost(err) && !upgraded:
+		return noTLS(wireCause(err), port)
 	case isLost(err) || errors.Is(err, wire.ErrInjected):
 		return wireCause(err)
 	case errors.As(err, &record) && upgraded:
 		return injected(err)
-	case errors.As(err, &record):
-		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:])}
-	case errors.As(err, &verify):
-		return (&notAccepted{err}).cause(name)
-	case isOfCertificate(err):
+	case errors.As(err, &record) && !isRecord(record.RecordHeader):
+		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:]), port: port}
+	case errors.As(err, &verify), isOfCertificate(err):
 		return (&notAccepted{err}).cause(name)
 	case errors.As(err, &op) && op.Op == "remote error":
 		return &cause{meaning: ErrInsecure, text: "server broke off the TLS handshake: " + op.Err.Error(), err: err, whole: true}
@@ -200,93 +196,18 @@ func handshakeCause(err error, upgraded bool, name string) error {
 	return &cause{meaning: ErrInsecure, err: err}
 }
 
-// cause gives a certificate that was not accepted its meaning.
-func (e *notAccepted) cause(name string) error {
-	var verify *tls.CertificateVerificationError
-	text := ErrCertificate.Error() + ": " + e.err.Error()
-	if errors.As(e.err, &verify) && len(verify.UnverifiedCertificates) > 0 {
-		text = certificateText(verify, name)
-	}
-	return &cause{meaning: ErrInsecure, text: text, err: errors.Join(ErrCertificate, e.err), whole: true}
-}
-
-// isOfCertificate knows what package x509 has to say about a certificate, where
-// it was called by who made the connection.
-func isOfCertificate(err error) bool {
-	var (
-		host    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		unknown x509.UnknownAuthorityError
-	)
-	return errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &unknown)
-}
-
 // isNetwork tells a connection that failed in a handshake from a handshake that
 // did.
 func isNetwork(err error) bool {
-	var (
-		ne net.Error
-		op *net.OpError
-	)
-	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") {
-		return false // alerts of TLS
+	if isAlert(err) {
+		return false
 	}
+	var ne net.Error
 	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// certificateText says what the certificate says, what was wanted, and what to do
-// where that depends.
-func certificateText(err *tls.CertificateVerificationError, name string) string {
-	var (
-		leaf    = err.UnverifiedCertificates[0]
-		host    x509.HostnameError
-		invalid x509.CertificateInvalidError
-		unknown x509.UnknownAuthorityError
-	)
-	switch {
-	case errors.As(err, &host) && len(leaf.DNSNames)+len(leaf.IPAddresses) == 0:
-		return fmt.Sprintf("certificate names no host, and so not %s; a common name alone does not count", cmp.Or(name, host.Host))
-	case errors.As(err, &host):
-		return fmt.Sprintf("certificate is valid for %s, not for %s", certificateNames(leaf), cmp.Or(name, host.Host))
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		return validityText(invalid.Cert, time.Now())
-	case errors.As(err, &unknown) && leaf.Issuer.String() == leaf.Subject.String():
-		return fmt.Sprintf("certificate of %s is self-signed; if it is the right one, put it into Config.TLS.RootCAs", certificateNames(leaf))
-	case errors.As(err, &unknown):
-		return fmt.Sprintf("certificate of %s was issued by %q, which is not trusted; if that is the right issuer, "+
-			"the server must send the certificates between, or Config.TLS.RootCAs must have it", certificateNames(leaf), leaf.Issuer)
-	}
-	return ErrCertificate.Error() + ": " + err.Err.Error()
-}
-
-// validityText also names what is as often to blame, this machine's clock.
-func validityText(c *x509.Certificate, now time.Time) string {
-	what, when := "expired", c.NotAfter
-	if now.Before(c.NotBefore) {
-		what, when = "is not valid before", c.NotBefore
-	}
-	whose := certificateNames(c)
-	if c.IsCA {
-		whose = fmt.Sprintf("%q, an issuer,", c.Subject)
-	}
-	return fmt.Sprintf("certificate of %s %s %s; it is %s now by this machine's clock",
-		whose, what, when.UTC().Format(time.DateTime), now.UTC().Format(time.DateTime))
-}
-
-// certificateNames lists what a certificate is for, the first few of many.
-func certificateNames(c *x509.Certificate) string {
-	names := append([]string(nil), c.DNSNames...)
-	for _, ip := range c.IPAddresses {
-		names = append(names, ip.String())
-	}
-	if len(names) == 0 {
-		return "no host"
-	}
-	if more := len(names) - 5; more > 0 {
-		names = append(names[:5], fmt.Sprintf("%d more", more))
-	}
-	for i, name := range names {
-		names[i] = wire.Printable(name)
-	}
-	return strings.Join(names, ", ")
+// isAlert knows what TLS has to say, RFC 8446, section 6.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error")
 }

@@ -70,19 +70,13 @@ func (s *Session) openImplicit(ctx context.Context, tlsConfig *tls.Config) error
 	if err := s.secure(ctx, tlsConfig, false); err != nil {
 		return err
 	}
-	if err := s.greet(ctx); err != nil {
-		return err
-	}
-	return s.hello(ctx, PhaseHello)
+	return s.meet(ctx)
 }
 
 // openUpgraded is RFC 3207. In cleartext it says EHLO and STARTTLS, and
 // believes nothing it hears but that STARTTLS is offered.
 func (s *Session) openUpgraded(ctx context.Context, tlsConfig *tls.Config) error {
-	if err := s.greet(ctx); err != nil {
-		return err
-	}
-	if err := s.hello(ctx, PhaseHello); err != nil {
+	if err := s.meet(ctx); err != nil {
 		return err
 	}
 	if err := s.startTLS(ctx); err != nil {
@@ -164,40 +158,69 @@ func (s *Session) handshakeFailure(err error, upgraded bool, name string) error 
 		return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Reply: &Reply{Code: code},
 			Err: &cause{text: "said in cleartext, before TLS", err: errors.Join(smtpError(Reply{Code: code}), err)}}
 	}
-	return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: handshakeCause(err, upgraded, name)}
+	return &Error{Endpoint: s.endpoint, Phase: PhaseHandshake, Err: handshakeCause(err, upgraded, name, s.endpoint.Port)}
 }
 
-// greet waits for the server to speak first (RFC 5321, section 4.3.1), and
+// meet exchanges greetings with a server that nothing is known of yet.
+func (s *Session) meet(ctx context.Context) error {
+	greeting, err := s.greeting(ctx)
+	if err != nil {
+		return err
+	}
+	return s.introduce(ctx, PhaseHello, greeting)
+}
+
+func (s *Session) greet(ctx context.Context) error {
+	_, err := s.greeting(ctx)
+	return err
+}
+
+// greeting waits for the server to speak first (RFC 5321, section 4.3.1), and
 // recognises one that is no SMTP server, or waits for TLS.
-func (s *Session) greet(ctx context.Context) (err error) {
+func (s *Session) greeting(ctx context.Context) (r wire.Reply, err error) {
 	began := time.Now()
 	defer func() { s.step(ctx, PhaseGreeting, began, err) }()
-	first, err := s.conn.First(s.config.Timeouts.command())
-	switch {
-	case err != nil && s.tls == nil && !errors.Is(err, context.Canceled): // it was silent for too long, or hung up
-		return s.failure(PhaseGreeting, &cause{text: "server does not greet; it may expect TLS from the first byte", err: err})
-	case err != nil:
-		return s.failure(PhaseGreeting, err)
+	limit := s.config.Timeouts.greeting(s.tls == nil, s.endpoint.Port)
+	first, err := s.conn.First(limit)
+	if err != nil { // it was silent for too long, or hung up
+		return r, s.failure(PhaseGreeting, noGreeting(err, s.endpoint.Port, s.tls != nil))
 	}
 	if what := speaks(first); what != SpeaksSMTP {
-		return &Error{Endpoint: s.endpoint, Phase: PhaseGreeting, Err: &PortError{Speaks: what, Got: string(first), overTLS: s.tls != nil}}
+		return r, s.otherService(PhaseGreeting, what, string(first))
 	}
-	r, err := s.conn.ReadReply(s.config.Timeouts.command())
-	if err != nil {
-		return s.failure(PhaseGreeting, err)
+	r, err = s.conn.ReadReply(limit)
+	switch {
+	case err != nil:
+		return r, s.failure(PhaseGreeting, err)
+	case isNNTP(r):
+		return r, s.otherService(PhaseGreeting, "NNTP", r.String())
 	}
-	return s.want(PhaseGreeting, r, 220)
+	return r, s.want(PhaseGreeting, r, 220)
 }
 
-// hello says EHLO, never HELO: without extensions there is neither TLS nor
-// authentication, and a refused EHLO is a way to take them away.
-func (s *Session) hello(ctx context.Context, phase Phase) (err error) {
+func (s *Session) otherService(phase Phase, what, got string) error {
+	return &Error{Endpoint: s.endpoint, Phase: phase,
+		Err: &PortError{Speaks: what, Got: got, overTLS: s.tls != nil, port: s.endpoint.Port}}
+}
+
+// hello is what is said to a server that is known to speak SMTP.
+func (s *Session) hello(ctx context.Context, phase Phase) error {
+	return s.introduce(ctx, phase, wire.Reply{})
+}
+
+// introduce says EHLO, never HELO: without extensions there is neither TLS nor
+// authentication, and a refused EHLO is a way to take them away. Greeting is how
+// the server began, by which it may turn out to be none of SMTP.
+func (s *Session) introduce(ctx context.Context, phase Phase, greeting wire.Reply) (err error) {
 	began := time.Now()
 	defer func() { s.greeted(ctx, phase, began, err) }()
 	for i, name := range s.names {
 		r, err := s.conn.Command(s.config.Timeouts.command(), "EHLO", name)
 		if err != nil {
 			return s.failure(phase, err)
+		}
+		if isFTP(greeting, r) {
+			return s.otherService(phase, "FTP", greeting.String())
 		}
 		if disliked := r.Code == 501 || r.Code == 504 || r.Code == 550; disliked && i+1 < len(s.names) {
 			continue

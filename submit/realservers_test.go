@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -143,30 +142,6 @@ func TestSenderRefusedForNowIsNotAFullSession(t *testing.T) {
 		}
 		require.NoError(t, pool.Close())
 		require.Equal(t, 1, c.called())
-	})
-}
-
-// A port that waits for TLS is silent, or hangs up after a while. What ends the
-// wait does not hide what it may mean.
-func TestSilenceInsteadOfAGreeting(t *testing.T) {
-	hint := "server does not greet; it may expect TLS from the first byte: "
-	withClerk(t, func(c *clerk) {
-		c.play = func(nc net.Conn) { io.Copy(io.Discard, nc) }
-	}, func(t *testing.T, c *clerk) {
-		_, err := c.starttls().Dial(t.Context())
-		require.ErrorContains(t, err, hint+"no answer within 5m0s")
-		requireMeans(t, err, "Unreachable", "Temporary")
-
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		defer cancel()
-		_, err = c.starttls().Dial(ctx)
-		require.ErrorContains(t, err, hint)
-		require.ErrorIs(t, err, context.DeadlineExceeded)
-	})
-	withClerk(t, func(c *clerk) { c.play = func(net.Conn) {} }, func(t *testing.T, c *clerk) {
-		_, err := c.starttls().Dial(t.Context())
-		require.ErrorContains(t, err, hint+"server closed the connection")
-		requireMeans(t, err, "Unreachable", "Temporary")
 	})
 }
 

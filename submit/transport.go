@@ -98,19 +98,26 @@ type Config struct {
 }
 
 // Timeouts are time limits for the steps of a session. A zero field means the
-// default, a negative one no limit but the context's. The defaults from Command
-// on are those of RFC 5321, section 4.5.3.2.
+// default, a negative one no limit but the context's. The defaults from Greeting
+// on are those of RFC 5321, section 4.5.3.2, but for one port.
 type Timeouts struct {
 	Connect   time.Duration // name resolution and TCP handshake; 30 seconds
 	Handshake time.Duration // TLS; 30 seconds
-	Command   time.Duration // each reply: the greeting, to EHLO, AUTH, MAIL, RCPT, DATA; 5 minutes
-	Data      time.Duration // progress of each write of up to 16 KiB, not the whole body; 3 minutes
-	Verdict   time.Duration // the reply to the end of the message; 10 minutes
+
+	// Greeting is the server's first word, over TLS or before STARTTLS. If it is
+	// zero, Command rules; if that is zero too, it is 5 minutes, and 30 seconds
+	// for STARTTLS on port 465: who is silent there waits for TLS.
+	Greeting time.Duration
+
+	Command time.Duration // each reply: to EHLO, AUTH, MAIL, RCPT, DATA; 5 minutes
+	Data    time.Duration // progress of each write of up to 16 KiB, not the whole body; 3 minutes
+	Verdict time.Duration // the reply to the end of the message; 10 minutes
 }
 
 const (
 	defaultConnect   = 30 * time.Second
 	defaultHandshake = 30 * time.Second
+	wrongModeSilence = 30 * time.Second // on the port where cleartext is not registered
 	defaultCommand   = 5 * time.Minute
 	defaultData      = 3 * time.Minute
 	defaultVerdict   = 10 * time.Minute
@@ -118,9 +125,18 @@ const (
 
 func (t Timeouts) connect() time.Duration   { return or(t.Connect, defaultConnect) }
 func (t Timeouts) handshake() time.Duration { return or(t.Handshake, defaultHandshake) }
-func (t Timeouts) command() time.Duration   { return or(t.Command, defaultCommand) }
-func (t Timeouts) data() time.Duration      { return or(t.Data, defaultData) }
-func (t Timeouts) verdict() time.Duration   { return or(t.Verdict, defaultVerdict) }
+
+// greeting depends on the port only if the caller has not said anything.
+func (t Timeouts) greeting(cleartext bool, port int) time.Duration {
+	if t.Greeting == 0 && t.Command == 0 && cleartext && port == implicitPort {
+		return wrongModeSilence
+	}
+	return or(t.Greeting, t.command())
+}
+
+func (t Timeouts) command() time.Duration { return or(t.Command, defaultCommand) }
+func (t Timeouts) data() time.Duration    { return or(t.Data, defaultData) }
+func (t Timeouts) verdict() time.Duration { return or(t.Verdict, defaultVerdict) }
 
 func or(d, otherwise time.Duration) time.Duration {
 	if d == 0 {
