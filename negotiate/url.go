@@ -128,9 +128,7 @@ type submitURL struct {
 	hasQuery bool // there is a ?
 }
 
-// splitURL finds the pieces. What could tear a password apart is looked for in
-// the whole URL, before any piece is taken for what it seems to be. A torn one
-// leaves its @ behind the authority, where no valid URL has any.
+// splitURL finds the pieces.
 func splitURL(rawURL string) (*submitURL, error) {
 	if rawURL == "" {
 		return nil, errURL("is empty; is the variable set that it comes from?")
@@ -139,31 +137,39 @@ func splitURL(rawURL string) (*submitURL, error) {
 		return nil, errURL("has a space, a line end or a control character in it; in a user name or password a space is %20")
 	}
 	scheme, rest, _ := strings.Cut(rawURL, ":")
-	u := &submitURL{scheme: strings.ToLower(scheme)}
-	if err := checkScheme(u.scheme); err != nil {
+	scheme = strings.ToLower(scheme)
+	if err := checkScheme(scheme); err != nil {
 		return nil, err
 	}
 	rest, ok := strings.CutPrefix(rest, "//")
 	if !ok {
-		return nil, errURL("has no // after " + u.scheme + ":")
+		return nil, errURL("has no // after " + scheme + ":")
 	}
 	end := strings.IndexAny(rest+"/", "/?#")
-	authority, rest := rest[:end], rest[end:]
-	switch {
-	case strings.Contains(rest, "@"):
-		return nil, errURL("has an @ behind the host; in a user name or password / is %2F, ? is %3F and # is %23")
-	case strings.Contains(rest, "#"):
-		return nil, errURL("has a fragment; in a user name or password # is %23")
-	}
-	var path string
-	path, u.query, u.hasQuery = strings.Cut(rest, "?")
-	if path != "" && path != "/" {
-		return nil, errURL("has a path; in a user name or password / is %2F")
+	authority, after := rest[:end], rest[end:]
+	if err := checkAfterAuthority(after); err != nil {
+		return nil, err
 	}
 	at := strings.LastIndex(authority, "@")
-	u.hasUser, u.hostport = at >= 0, authority[at+1:]
-	u.userinfo = authority[:max(at, 0)]
+	u := &submitURL{scheme: scheme, hasUser: at >= 0, userinfo: authority[:max(at, 0)], hostport: authority[at+1:]}
+	_, u.query, u.hasQuery = strings.Cut(after, "?")
 	return u, nil
+}
+
+// checkAfterAuthority looks at what comes after the authority before anything is taken
+// for what it seems to be. A password that is torn apart leaves its @ there,
+// where no valid URL has one.
+func checkAfterAuthority(rest string) error {
+	path, _, _ := strings.Cut(rest, "?")
+	switch {
+	case strings.Contains(rest, "@"):
+		return errURL("has an @ behind the host; in a user name or password / is %2F, ? is %3F and # is %23")
+	case strings.Contains(rest, "#"):
+		return errURL("has a fragment; in a user name or password # is %23")
+	case path != "" && path != "/":
+		return errURL("has a path; in a user name or password / is %2F")
+	}
+	return nil
 }
 
 // checkScheme knows what other programs call the same things.
@@ -202,14 +208,16 @@ func (u *submitURL) server() (host string, port int, err error) {
 	}
 	host = parsed.Hostname()
 	switch {
+	case strings.Contains(host, ":") != strings.HasPrefix(u.hostport, "["):
+		return "", 0, errURL(noHost) // without brackets the end of an IPv6 address would be the port
 	case host == "":
 		return "", 0, errURL("has no host")
 	case strings.HasSuffix(u.hostport, ":"):
 		return "", 0, errURL("has a colon after the host and no port; is the variable set that it comes from?")
-	case strings.Contains(host, ":") && u.hostport[0] != '[':
-		return "", 0, errURL(noHost) // the last group of an IPv6 address would be the port
+	case !utf8.ValidString(host):
+		return "", 0, errURL(noHost)
 	}
-	if host, err = asciiHost("URL", host); err != nil || !utf8.ValidString(parsed.Host) {
+	if host, err = asciiHost("URL", host); err != nil {
 		return "", 0, errURL(noHost)
 	}
 	port, err = portNumber(parsed.Port())

@@ -109,6 +109,8 @@ func TestOpen(t *testing.T) {
 			policy: negotiate.Policy{HeadStart: -1}},
 		{url: "submit://smtp.example.com?remember=1h30m", host: "smtp.example.com",
 			policy: negotiate.Policy{Remember: 90 * time.Minute}},
+		{url: "submit://smtp.example.com?remember=+10m", host: "smtp.example.com", // a plus is a plus
+			policy: negotiate.Policy{Remember: 10 * time.Minute}},
 		{url: "submit://smtp.example.com?local-name=client.example.com", host: "smtp.example.com", localName: "client.example.com"},
 		{url: "submit://smtp.example.com?local-name=%5B192.0.2.1%5D", host: "smtp.example.com", localName: "[192.0.2.1]"},
 		{url: "submit://smtp.example.com?local-name=[IPv6:2001:db8::1]", host: "smtp.example.com", localName: "[IPv6:2001:db8::1]"},
