@@ -484,7 +484,7 @@ func FuzzOpen(f *testing.F) {
 			f.Add("SUBMISSION", user, around, around, "[2001:db8::25]?local-name=client.example.com")
 		}
 	}
-	for _, host := range []string{"", ":", "/", "@", "a@b", "?prefer=starttls", "h?local-name=x@y", "bücher.example", "1:2:3", "h#"} {
+	for _, host := range []string{"", ":", "/", "@", "a@b", "?prefer=starttls", "h?local-name=x@y", "bücher.example", "b\u2028cher.example", "1:2:3", "h#"} {
 		f.Add("smtp", "me", "", "", host)
 		f.Add("submit", "me", "?prefer=", "", host)
 		f.Add("submit", "me", "1?local-name=", "", host)
