@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -634,29 +635,31 @@ func TestWaitingCallerGivesUp(t *testing.T) {
 func TestPanicOfTheFirstCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t, 100*ms)
-		p.Refuse(at465)
-		p.Refuse(at587)
 		n := p.negotiator(negotiate.Policy{})
-		var once sync.Once
-		n.Observe = func(context.Context, *negotiate.Report) { once.Do(func() { panic("in a hook") }) }
-		panics := 0
-		for err := range together(3, func() (err error) {
-			defer func() {
-				if r := recover(); r != nil {
-					err = fmt.Errorf("panic %v", r)
-				}
-			}()
+		memory := &fragile{letGo: make(chan struct{})}
+		n.Memory, n.Observe = memory, nil
+		first := together(1, func() (err error) {
+			defer func() { err = fmt.Errorf("panic %v", recover()) }()
 			_, err = n.Dial(t.Context())
 			return err
-		}) {
-			if err.Error() == "panic in a hook" {
-				panics++
-				continue
+		})
+		synctest.Wait()
+		others := together(2, func() error {
+			session, err := n.Dial(t.Context())
+			if err == nil {
+				err = session.Close()
 			}
-			require.ErrorIs(t, err, submit.ErrUnreachable)
+			return err
+		})
+		synctest.Wait()
+		require.Zero(t, p.Dials(fakenet.Anywhere))
+		close(memory.letGo)
+		for err := range first {
+			require.EqualError(t, err, "panic in a hook")
 		}
-		require.Equal(t, 1, panics)
-		require.Equal(t, [2]int{2, 2}, dialsOf(p))
+		for err := range others {
+			require.NoError(t, err)
+		}
 	})
 }
 
@@ -704,3 +707,18 @@ func (forgetful) Load(context.Context, string) (negotiate.Choice, bool) {
 }
 func (forgetful) Store(context.Context, string, negotiate.Choice) {}
 func (forgetful) Forget(context.Context, string)                  {}
+
+// A fragile memory panics where the first caller makes sure that nobody was faster.
+type fragile struct {
+	forgetful
+	calls atomic.Int32
+	letGo chan struct{}
+}
+
+func (f *fragile) Load(context.Context, string) (negotiate.Choice, bool) {
+	if f.calls.Add(1) == 2 {
+		<-f.letGo
+		panic("in a hook")
+	}
+	return negotiate.Choice{}, false
+}
