@@ -18,7 +18,7 @@ func asciiHost(field, host string) (string, error) {
 		return host, nil
 	}
 	ascii, err := idna.Lookup.ToASCII(host)
-	if err != nil {
+	if err != nil || !utf8.ValidString(host) { // of what is not UTF-8, ToASCII makes U+FFFD
 		return "", &submit.InvalidError{Field: field, Value: host, Reason: "is no internationalised domain name (RFC 5891)"}
 	}
 	return ascii, nil
