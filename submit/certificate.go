@@ -113,7 +113,14 @@ func origin(c *x509.Certificate) string {
 		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
-func isSelfSigned(c *x509.Certificate) bool { return bytes.Equal(c.RawIssuer, c.RawSubject) }
+// isSelfSigned reports whether c signed itself. That the names agree is not
+// enough: both can be empty. An algorithm that is not accepted any more, SHA-1,
+// leaves the names.
+func isSelfSigned(c *x509.Certificate) bool {
+	var old x509.InsecureAlgorithmError
+	err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
+	return bytes.Equal(c.RawIssuer, c.RawSubject) && (err == nil || errors.As(err, &old))
+}
 
 // certificateNames lists what a certificate is for, the first few of many.
 func certificateNames(c *x509.Certificate) string {

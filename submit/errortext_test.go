@@ -3,16 +3,16 @@ package submit_test
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,72 +44,12 @@ func TestHostileText(t *testing.T) {
 	})
 }
 
-// A certificate is a text by the server, too.
-func TestHostileCertificate(t *testing.T) {
-	name := "evil\r\n2000-01-01 all is well\x1b[31m.example.com"
-	withClerk(t, func(c *clerk) {
-		c.tls.Certificates = []tls.Certificate{authority().Leaf(name)}
-	}, func(t *testing.T, c *clerk) {
-		_, err := c.implicit().Dial(t.Context())
-		requireMeans(t, err, "Certificate", "Insecure")
-		require.Contains(t, asError(t, err).Error(), "evil")
-	})
-	withClerk(t, func(c *clerk) {
-		c.tls.Certificates = []tls.Certificate{testcert.SelfSigned(name)}
-	}, func(t *testing.T, c *clerk) {
-		_, err := c.implicit().Dial(t.Context())
-		requireMeans(t, err, "Certificate", "Insecure")
-		asError(t, err)
-	})
-}
-
-// To refuse a certificate is a sign of attack, whatever the caller's own
-// verification looks like when it fails: it may ask others over a network. The
-// next port must not be tried as if this one were out of order (promise 1).
-func TestOwnVerification(t *testing.T) {
-	for name, refusal := range map[string]error{
-		"of its own":   errOwn,
-		"network":      &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED},
-		"timeout":      os.ErrDeadlineExceeded,
-		"end":          io.EOF,
-		"early end":    fmt.Errorf("OCSP: %w", io.ErrUnexpectedEOF),
-		"closed":       net.ErrClosed,
-		"certificate":  x509.UnknownAuthorityError{},
-		"verification": &tls.CertificateVerificationError{Err: errOwn},
-		"no TLS":       tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake", RecordHeader: [5]byte{'2', '2', '0', ' ', 'x'}},
-	} {
-		for kind, set := range map[string]func(*tls.Config){
-			"VerifyConnection": func(c *tls.Config) { c.VerifyConnection = func(tls.ConnectionState) error { return refusal } },
-			"VerifyConnection alone": func(c *tls.Config) {
-				c.InsecureSkipVerify = true
-				c.VerifyConnection = func(tls.ConnectionState) error { return refusal }
-			},
-			"VerifyPeerCertificate": func(c *tls.Config) {
-				c.VerifyPeerCertificate = func([][]byte, [][]*x509.Certificate) error { return refusal }
-			},
-		} {
-			for _, service := range services {
-				t.Run(service+"/"+kind+"/"+name, func(t *testing.T) {
-					withClerk(t, nil, func(t *testing.T, c *clerk) {
-						config := c.withPassword()
-						config.TLS = &tls.Config{RootCAs: authority().Pool()}
-						set(config.TLS)
-						_, err := (&world{config: config}).transport(service).Submit(t.Context(), letter())
-						require.Equal(t, submit.PhaseHandshake, asError(t, err).Phase)
-						requireMeans(t, err, "Certificate", "Insecure")
-						require.ErrorIs(t, err, refusal)
-						require.Empty(t, c.heard("AUTH", "MAIL"))
-					})
-				})
-			}
-		}
-	}
-}
-
 // A trouble is what an operator may read of at three in the morning.
 type trouble struct {
 	name    string
 	service string // both if empty
+	port    int    // 0: that of the service
+	each    bool   // the services have texts of their own
 	make    func(c *clerk)
 	config  func(c *submit.Config)
 	host    string
@@ -129,6 +69,25 @@ func speaking(first string) func(*clerk) {
 	}
 }
 
+// overTLS is speaking, over TLS from the first byte.
+func overTLS(first string) func(*clerk) {
+	return func(c *clerk) {
+		c.play = func(nc net.Conn) {
+			conn := tls.Server(nc, c.tls)
+			if conn.Handshake() == nil && first != "" {
+				io.WriteString(conn, first)
+			}
+			io.Copy(io.Discard, conn)
+		}
+	}
+}
+
+// ftp is what vsftpd says to who does not log in.
+func ftp(c *clerk) {
+	c.greeting = "220 (vsFTPd 3.0.5)"
+	c.answer = on("", "530 Please login with USER and PASS.")
+}
+
 // openTLS is a server that waits for TLS, whatever the port.
 func openTLS(c *clerk) {
 	c.play = func(nc net.Conn) {
@@ -145,7 +104,7 @@ func troubles() []trouble {
 	)
 	nameless.Leaf = nil
 	return []trouble{
-		{name: "self-signed", make: certificate(testcert.SelfSigned(host)), means: insecure},
+		{name: "self-signed", each: true, make: certificate(testcert.SelfSigned(host)), means: insecure},
 		{name: "unknown root", make: certificate(testcert.UnknownRoot(host)), means: insecure},
 		{name: "wrong name", make: certificate(ca.Leaf("mx.example.net", "*.example.net")), means: insecure},
 		{name: "wrong name of many", make: certificate(ca.Leaf("a.example.net", "b.example.net", "c.example.net", "d.example.net", "e.example.net", "f.example.net", "192.0.2.1")), means: insecure},
@@ -172,6 +131,20 @@ func troubles() []trouble {
 		{name: "SMTP without TLS, busy", service: submit.Submissions, make: speaking("421 too busy\r\n"), means: "Temporary"},
 		{name: "TLS from the first byte, silent", service: submit.Submission, make: openTLS, config: func(c *submit.Config) { c.Timeouts.Command = time.Minute }, means: "Temporary Unreachable"},
 		{name: "TLS from the first byte, alert", service: submit.Submission, make: speaking("\x15\x03\x01\x00\x02\x02\x28"), means: "Protocol"},
+		{name: "SMTP without TLS, on 587", service: submit.Submissions, port: 587, make: speaking("220 " + host + " ESMTP\r\n"), means: "Insecure Protocol"},
+		{name: "TLS from the first byte on 465, silent", service: submit.Submission, port: 465, make: openTLS, means: "Temporary Unreachable"},
+		{name: "TLS from the first byte on 465, alert", service: submit.Submission, port: 465, make: speaking("\x15\x03\x01\x00\x02\x02\x28"), means: "Protocol"},
+		{name: "silent, where TLS was wanted on 587", service: submit.Submissions, port: 587, make: speaking(""), means: "Temporary Unreachable"},
+		{name: "silent, where TLS was wanted on 465", service: submit.Submissions, make: speaking(""), means: "Temporary Unreachable"},
+		{name: "hangs up at once", make: func(c *clerk) { c.play = func(net.Conn) {} }, each: true, means: "Temporary Unreachable"},
+		{name: "silent over TLS", service: submit.Submissions, make: overTLS(""), means: "Temporary Unreachable"},
+		{name: "hangs up over TLS", service: submit.Submissions, make: func(c *clerk) { c.greeting = hangUp }, means: "Temporary Unreachable"},
+		{name: "IMAP over TLS", service: submit.Submissions, make: overTLS("* OK [CAPABILITY IMAP4rev1] ready\r\n"), means: "Protocol"},
+		{name: "POP3 over TLS", service: submit.Submissions, make: overTLS("+OK ready\r\n"), means: "Protocol"},
+		{name: "HTTP over TLS", service: submit.Submissions, make: overTLS("HTTP/1.1 408 Request Timeout\r\n\r\n"), means: "Protocol"},
+		{name: "something else over TLS", service: submit.Submissions, make: overTLS("\x00\x01\x02\x03\x04\x05"), means: "Protocol"},
+		{name: "NNTP", each: true, make: speaking("200 news.example.com ready\r\n"), means: "Insecure Protocol"},
+		{name: "FTP", service: submit.Submission, make: ftp, means: "Insecure Protocol"},
 		{name: "IMAP", make: speaking("* OK [CAPABILITY IMAP4rev1] ready\r\n"), means: "Insecure Protocol"},
 		{name: "POP3", make: speaking("+OK ready\r\n"), means: "Insecure Protocol"},
 		{name: "HTTP", make: speaking("HTTP/1.1 400 Bad Request\r\n\r\n"), means: "Insecure Protocol"},
@@ -232,7 +205,7 @@ func TestErrorTexts(t *testing.T) {
 			}
 			text := textOf(t, tr, service)
 			fmt.Fprintf(&got, "\n%s (%s)\n    %s\n", tr.name, cmp.Or(tr.means, "nothing"), text)
-			if tr.service == "" && tr.name != "self-signed" {
+			if tr.service == "" && !tr.each {
 				break // the same but for the port
 			}
 		}
@@ -254,9 +227,9 @@ func textOf(t *testing.T, tr trouble, service string) (text string) {
 				tr.config(&config)
 			}
 			name := cmp.Or(tr.host, host)
-			var transport carrier = &submit.ImplicitTLS{Host: name, Config: config}
+			var transport carrier = &submit.ImplicitTLS{Host: name, Port: tr.port, Config: config}
 			if service == submit.Submission {
-				transport = &submit.STARTTLS{Host: name, Config: config}
+				transport = &submit.STARTTLS{Host: name, Port: tr.port, Config: config}
 			}
 			_, err := transport.Submit(t.Context(), letter())
 			asError(t, err)
@@ -269,15 +242,132 @@ func textOf(t *testing.T, tr trouble, service string) (text string) {
 	return text
 }
 
-// A clock that is wrong makes every certificate look so: the text gives both.
-func TestNotYetValidBecauseOfTheClock(t *testing.T) {
-	withClerk(t, certificate(authority().NotYetValid(host)), func(t *testing.T, c *clerk) {
-		_, err := c.implicit().Dial(t.Context())
-		require.Contains(t, err.Error(), "2090-01-01")
-		require.Contains(t, err.Error(), "2000-01-01")
-		var verify *tls.CertificateVerificationError
-		require.ErrorAs(t, err, &verify)
-		var invalid x509.CertificateInvalidError
-		require.ErrorAs(t, err, &invalid)
-	})
+// A failed row is one of the table of failures in the documentation of package
+// negotiate, as it comes about over either transport, and the whole sentence
+// that a user reads then. Where the sentence is empty it cannot happen.
+type failedRow struct {
+	happened           string
+	make               func(c *clerk)
+	implicit, starttls string
+	limit              time.Duration // of the context, or none
+	from               string
+}
+
+const (
+	at465 = "submissions://smtp.example.com:465: "
+	at587 = "submission://smtp.example.com:587: "
+)
+
+func failureTable() []failedRow {
+	const otherName = `handshake: certificate is valid for mail.example.net, not for smtp.example.com ` +
+		`(issued by "CN=mailport test authority"; valid 1999-01-01 to 2100-01-01)`
+	return []failedRow{
+		{
+			happened: "unreachable: refused, no route, timed out, lost",
+			make:     func(c *clerk) { c.net.Refuse(host + ":465"); c.net.Refuse(host + ":587") },
+			implicit: at465 + "connect: connection refused (198.51.100.1:465)",
+			starttls: at587 + "connect: connection refused (198.51.100.1:587)",
+		}, {
+			happened: "no such name: the host does not resolve",
+			make:     func(c *clerk) { c.net.Unresolvable(host) },
+			implicit: at465 + "resolve: lookup smtp.example.com: no such host",
+			starttls: at587 + "resolve: lookup smtp.example.com: no such host",
+		}, {
+			happened: "speaks SMTP without TLS, where TLS was wanted",
+			make:     speaking("220 smtp.example.com ESMTP\r\n"),
+			implicit: at465 + "handshake: server speaks SMTP without TLS on this port; it may take STARTTLS (submission)",
+		}, {
+			happened: "another service: IMAP, POP3, HTTP, SSH, ...",
+			make:     speaking("* OK [CAPABILITY IMAP4rev1] ready\r\n"),
+			implicit: at465 + "handshake: server speaks IMAP on this port, not mail submission",
+			starttls: at587 + "greeting: server speaks IMAP on this port, not mail submission",
+		}, {
+			happened: "expects TLS, where a greeting was wanted",
+			make:     openTLS,
+			starttls: at587 + "greeting: server does not greet; it may expect TLS from the first byte (submissions): no answer within 5m0s",
+		}, {
+			happened: "TLS handshake: version, alert",
+			make:     func(c *clerk) { c.tls.MinVersion, c.tls.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 },
+			implicit: at465 + "handshake: server broke off the TLS handshake: tls: protocol version not supported",
+			starttls: at587 + "handshake: server broke off the TLS handshake: tls: protocol version not supported",
+		}, {
+			happened: "certificate, or its name, not valid",
+			make:     certificate(authority().Leaf("mail.example.net")),
+			implicit: at465 + otherName,
+			starttls: at587 + otherName,
+		}, {
+			happened: "greeting or EHLO refused, or not understood",
+			make:     func(c *clerk) { c.greeting = "554 5.3.2 no service here" },
+			implicit: at465 + "greeting: 554 5.3.2 no service here",
+			starttls: at587 + "greeting: 554 5.3.2 no service here",
+		}, {
+			happened: "no STARTTLS: not offered, or refused",
+			make:     func(c *clerk) { c.cleartext = []string{"AUTH PLAIN"} },
+			starttls: at587 + "starttls: server offers no STARTTLS: stripped, or a cleartext-only server",
+		}, {
+			happened: "injection: cleartext after the reply to STARTTLS",
+			make:     on2("STARTTLS", "220 go ahead\n250 AUTH PLAIN"),
+			starttls: at587 + "handshake: cleartext followed the reply to STARTTLS: possible response injection",
+		}, {
+			happened: "AUTH not offered, though there are credentials",
+			make:     only("PIPELINING"),
+			implicit: at465 + "auth: credentials are given, but the server offers no authentication",
+			starttls: at587 + "auth: credentials are given, but the server offers no authentication",
+		}, {
+			happened: "AUTH refused, or no common mechanism",
+			make:     on2("AUTH", "535 5.7.8 authentication failed"),
+			implicit: at465 + "auth: 535 5.7.8 authentication failed",
+			starttls: at587 + "auth: 535 5.7.8 authentication failed",
+		}, {
+			happened: "transaction: MAIL, RCPT, DATA, message, verdict",
+			make:     on2("RCPT", "550 5.1.1 no such user"),
+			implicit: at465 + "recipient <you@example.net>: 550 5.1.1 no such user",
+			starttls: at587 + "recipient <you@example.net>: 550 5.1.1 no such user",
+		}, {
+			happened: "context ended",
+			make:     on2("MAIL", silence),
+			limit:    time.Second,
+			implicit: at465 + "sender: context deadline exceeded",
+			starttls: at587 + "sender: context deadline exceeded",
+		}, {
+			happened: "invalid input",
+			from:     "me@example.com>",
+			implicit: `invalid Message.From "me@example.com>": display name or angle brackets: the address alone is wanted`,
+			starttls: `invalid Message.From "me@example.com>": display name or angle brackets: the address alone is wanted`,
+		},
+	}
+}
+
+// Each row of the table of failures has its sentence, over both transports.
+func TestFailureTable(t *testing.T) {
+	doc, err := os.ReadFile("../negotiate/doc.go")
+	require.NoError(t, err)
+	var documented, tried []string
+	for _, row := range regexp.MustCompile(`(?m)^//\t(\S.*?)  +(next|next, implicit TLS only|stop)$`).FindAllStringSubmatch(string(doc), -1) {
+		documented = append(documented, row[1])
+	}
+	for _, row := range failureTable() {
+		tried = append(tried, row.happened)
+		for _, service := range services {
+			says := map[string]string{submit.Submissions: row.implicit, submit.Submission: row.starttls}[service]
+			if says == "" {
+				continue
+			}
+			t.Run(row.happened+"/"+service, func(t *testing.T) {
+				withClerk(t, row.make, func(t *testing.T, c *clerk) {
+					ctx := t.Context()
+					if row.limit > 0 {
+						limited, cancel := context.WithTimeout(ctx, row.limit)
+						defer cancel()
+						ctx = limited
+					}
+					m := letter()
+					m.From = cmp.Or(row.from, m.From)
+					_, err := (&world{config: c.withPassword()}).transport(service).Submit(ctx, m)
+					require.EqualError(t, err, says)
+				})
+			})
+		}
+	}
+	require.Equal(t, documented, tried)
 }
