@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -78,6 +79,21 @@ func endOf(ctx context.Context) []error {
 		return []error{cause}
 	}
 	return []error{err, cause}
+}
+
+// reason is why nothing came of a question: not a connection's deadline, or its
+// being closed, if there is a context behind that.
+func reason(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) {
+		<-ctx.Done() // a connection has the same deadline, and may be first
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
 }
 
 // worded is an error in other words.

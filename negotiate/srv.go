@@ -54,15 +54,6 @@ func (s *search) lookupSRV(ctx context.Context, service string) srvAnswer {
 	return a
 }
 
-// reason is why nothing came of a question: not a connection's deadline, or its
-// being closed, if there is a context behind that.
-func reason(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
 // readSRV merges the answers: priorities rank across both services (RFC 6186,
 // section 3.4), and where they are equal TLS from the start comes first (RFC
 // 8314, section 3). Weights count within a service. random is rand.IntN.
