@@ -40,7 +40,7 @@ func readAutoconfig(file []byte) ([]outgoing, error) {
 		case err == io.EOF && r.depth == 0 && r.root:
 			return r.servers, nil
 		case err == io.EOF:
-			return nil, errors.New("no autoconfig file: it is empty")
+			return nil, errors.New("no autoconfig file: there is no element in it")
 		case err != nil:
 			return nil, fmt.Errorf("no autoconfig file: %w", err)
 		}
