@@ -91,14 +91,16 @@ func NewServer(t testing.TB, zone Zone) *Server {
 
 // Resolver returns a resolver that asks this server alone.
 func (s *Server) Resolver() *net.Resolver {
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	r := &net.Resolver{PreferGo: true}
+	r.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
 		address := s.udp.LocalAddr()
 		if strings.HasPrefix(network, "tcp") {
 			address = s.tcp.Addr()
 		}
 		var d net.Dialer
 		return d.DialContext(ctx, network, address.String())
-	}}
+	}
+	return r
 }
 
 // Asked returns the questions so far.
