@@ -1,0 +1,177 @@
+package negotiate
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/mailport/mailport/submit"
+)
+
+// MarshalJSON returns r as an object. Times of the day are as in RFC 3339, and
+// other times in milliseconds; a member that has nothing to say is left out.
+//
+//	probe       true if r is of a probe
+//	diagnosis   one sentence, as Diagnosis returns it
+//	chosen      the endpoint that is used, or would be
+//	took_ms     the whole
+//	attempts    an array, in the order they began; those not tried come last
+//
+// An attempt:
+//
+//	endpoint           such as "submissions://smtp.example.com:465"
+//	address            host:port
+//	outcome            "not tried", "won", "lost", "failed" or "fatal"
+//	phase              the last that was finished, or the one that failed
+//	began_ms, took_ms
+//	tls                such as "TLS 1.3"
+//	certificate_names  of the server's certificate, valid or not
+//	error              why it failed
+//
+// An attempt of a probe has these, too:
+//
+//	works                   true if it is what would be used, or could be
+//	authenticated           true if ProbeAuth did
+//	diagnosis               one sentence
+//	steps                   an array of objects with phase, began_ms, took_ms, error
+//	cipher_suite            such as "TLS_AES_128_GCM_SHA256"
+//	certificate_issuer      a distinguished name, as RFC 2253 writes it
+//	certificate_not_before
+//	certificate_not_after
+//	extensions              EHLO keywords with their parameters
+//	extensions_in_clear     true if they were said without TLS, by anybody
+//	mechanisms              of AUTH, in the server's order
+//	max_size                in octets
+//
+// More members may come. Of what others have a part in, control characters and
+// the like are escaped as in Go.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	report := jsonReport{Probe: r.probe, Diagnosis: r.Diagnosis(), TookMS: milliseconds(r.Took), Attempts: []jsonAttempt{}}
+	if chosen, ok := r.Chosen(); ok {
+		report.Chosen = printable(chosen.String())
+	}
+	for _, a := range r.Attempts {
+		j := newJSONAttempt(a)
+		if r.probe {
+			j.addDetails(a)
+		}
+		report.Attempts = append(report.Attempts, j)
+	}
+	return json.Marshal(report)
+}
+
+type jsonReport struct {
+	Probe     bool          `json:"probe,omitempty"`
+	Diagnosis string        `json:"diagnosis"`
+	Chosen    string        `json:"chosen,omitempty"`
+	TookMS    float64       `json:"took_ms"`
+	Attempts  []jsonAttempt `json:"attempts"`
+}
+
+type jsonAttempt struct {
+	Endpoint     string   `json:"endpoint"`
+	Address      string   `json:"address,omitempty"`
+	Outcome      Outcome  `json:"outcome"`
+	Phase        string   `json:"phase,omitempty"`
+	BeganMS      float64  `json:"began_ms"`
+	TookMS       float64  `json:"took_ms"`
+	TLS          string   `json:"tls,omitempty"`
+	Certificates []string `json:"certificate_names,omitempty"`
+	Error        string   `json:"error,omitempty"`
+	*jsonDetails
+}
+
+// jsonDetails are for who wants to know all about a server.
+type jsonDetails struct {
+	Works         bool       `json:"works"`
+	Authenticated bool       `json:"authenticated,omitempty"`
+	Diagnosis     string     `json:"diagnosis"`
+	Steps         []jsonStep `json:"steps,omitempty"`
+	Cipher        string     `json:"cipher_suite,omitempty"`
+	Issuer        string     `json:"certificate_issuer,omitempty"`
+	NotBefore     *time.Time `json:"certificate_not_before,omitempty"`
+	NotAfter      *time.Time `json:"certificate_not_after,omitempty"`
+	Extensions    []string   `json:"extensions,omitempty"`
+	InClear       bool       `json:"extensions_in_clear,omitempty"`
+	Mechanisms    []string   `json:"mechanisms,omitempty"`
+	MaxSize       int64      `json:"max_size,omitempty"`
+}
+
+type jsonStep struct {
+	Phase   submit.Phase `json:"phase"`
+	BeganMS float64      `json:"began_ms"`
+	TookMS  float64      `json:"took_ms"`
+	Error   string       `json:"error,omitempty"`
+}
+
+func newJSONAttempt(a Attempt) jsonAttempt {
+	j := jsonAttempt{
+		Endpoint: printable(a.Endpoint.String()), Address: printable(a.Address), Outcome: a.Outcome,
+		BeganMS: milliseconds(a.Began), TookMS: milliseconds(a.Took),
+		Certificates: printables(certificateNames(a.Certificate())), Error: errorText(a.Err),
+	}
+	if a.Phase != 0 {
+		j.Phase = a.Phase.String()
+	}
+	if a.TLS != nil {
+		j.TLS = tls.VersionName(a.TLS.Version)
+	}
+	return j
+}
+
+func (j *jsonAttempt) addDetails(a Attempt) {
+	d := &jsonDetails{
+		Works: a.Outcome == Won || a.ready, Authenticated: a.Authenticated, Diagnosis: printable(a.Diagnosis()),
+		Extensions: printables(a.Extensions), InClear: a.offersInClear(),
+	}
+	for _, s := range a.Steps {
+		d.Steps = append(d.Steps, jsonStep{s.Phase, milliseconds(s.Began), milliseconds(s.Took), errorText(s.Err)})
+	}
+	if a.TLS != nil {
+		d.Cipher = tls.CipherSuiteName(a.TLS.CipherSuite)
+	}
+	if c := a.Certificate(); c != nil {
+		from, until := c.NotBefore.UTC(), c.NotAfter.UTC()
+		d.Issuer, d.NotBefore, d.NotAfter = printable(c.Issuer.String()), &from, &until
+	}
+	if !d.InClear {
+		d.Mechanisms, d.MaxSize = printables(a.Mechanisms()), a.MaxSize()
+	}
+	j.jsonDetails = d
+}
+
+// offersInClear reports whether Extensions are what was said before TLS, and so
+// count for nothing (RFC 3207, section 4.2).
+func (a Attempt) offersInClear() bool {
+	if len(a.Extensions) == 0 || a.Endpoint.Service != submit.Submission {
+		return false
+	}
+	for _, s := range a.Steps {
+		if s.Phase == submit.PhaseHelloAgain && s.Err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func printable(s string) string { return legible(s, strconv.IsPrint) }
+
+func printables(list []string) []string {
+	var all []string
+	for _, s := range list {
+		all = append(all, printable(s))
+	}
+	return all
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return printable(err.Error())
+}
+
+func milliseconds(d time.Duration) float64 {
+	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
+}

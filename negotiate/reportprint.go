@@ -1,0 +1,255 @@
+package negotiate
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Print writes r for people: the diagnosis, a table of the endpoints, and for each
+// endpoint that was tried what there is to know of it: how long each step took, on
+// a scale that all of them share, TLS, the certificate, also one that was refused,
+// and what the server offers. What others had a part in is legible, and no more:
+// it has no control characters left in it.
+//
+// The layout may change; a program reads JSON. The error is that of w.
+func (r *Report) Print(w io.Writer, t Terminal) error {
+	p := newPage(t)
+	p.report(r)
+	_, err := io.WriteString(w, p.String())
+	return err
+}
+
+func (p *page) report(r *Report) {
+	headline := bad
+	if _, ok := r.Chosen(); ok {
+		headline = good
+	}
+	p.paragraph(headline, r.Diagnosis())
+	p.line("")
+	p.overview(r)
+	if text := r.whyNot(); text != "" {
+		p.line("")
+		p.paragraph(warn, text)
+	}
+	for _, a := range r.Attempts {
+		if a.Outcome != NotTried {
+			p.line("")
+			p.attempt(r, a)
+		}
+	}
+}
+
+// overview has a line for each endpoint, or two where the page is narrow.
+func (p *page) overview(r *Report) {
+	rows := [][]cell{{{faint, "endpoint", false}, {faint, "result", false}, {faint, "TLS", false}, {faint, "time", true}, {faint, "address", false}}}
+	for _, a := range r.Attempts {
+		rows = append(rows, r.row(a))
+	}
+	if p.table(rows) || p.table(withoutAddress(rows)) {
+		return
+	}
+	for _, row := range rows[1:] {
+		p.words("  ", 2, normal, []string{row[0].text})
+		p.line("    " + p.styled(row[1].style, row[1].text) + "  " + row[2].text + "  " + row[3].text)
+	}
+}
+
+// withoutAddress leaves the last column out; it is below as well.
+func withoutAddress(rows [][]cell) [][]cell {
+	narrow := make([][]cell, len(rows))
+	for i, row := range rows {
+		narrow[i] = row[:len(row)-1]
+	}
+	return narrow
+}
+
+func (r *Report) row(a Attempt) []cell {
+	result, s := r.result(a)
+	row := []cell{{normal, a.Endpoint.String(), false}, {s, result, false}, {text: "-"}, {text: "-", right: true}, {text: "-"}}
+	if a.TLS != nil {
+		row[2].text = tlsVersion(a)
+	}
+	if a.Outcome != NotTried {
+		row[3].text = brief(a.Took)
+	}
+	if a.Address != "" {
+		row[4].text = a.Address
+	}
+	return row
+}
+
+// tlsVersion is without the word, which stands over it or beside it.
+func tlsVersion(a Attempt) string {
+	return strings.TrimPrefix(tls.VersionName(a.TLS.Version), "TLS ")
+}
+
+// result says in a word or two what became of an attempt. What works is not much
+// of a success where nothing is used.
+func (r *Report) result(a Attempt) (text string, s style) {
+	_, used := r.Chosen()
+	switch {
+	case a.Outcome == NotTried:
+		return "not tried", faint
+	case a.Outcome == Won && r.probe:
+		return "would be used", good
+	case a.Outcome == Won:
+		return "used", good
+	case a.ready && used:
+		return "works too", good
+	case a.ready:
+		return "works, unused", warn
+	case a.Outcome == Lost && !a.silent:
+		return "not awaited", faint
+	case a.Outcome == Fatal && len(r.Attempts) > 1 && classify(a.Err) != ended:
+		return "fails, decides", bad
+	}
+	return "fails", bad
+}
+
+// whyNot explains why nothing is used though something works.
+func (r *Report) whyNot() string {
+	fatal := slices.IndexFunc(r.Attempts, func(a Attempt) bool { return a.Outcome == Fatal })
+	if fatal < 0 || !slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return a.ready }) {
+		return ""
+	}
+	switch classify(r.Attempts[fatal].Err) {
+	case certificate, injection:
+		return "Nothing is used although something works: what went wrong may be an attack, and then the next port is no safer."
+	case noSTARTTLS:
+		return "Nothing is used although something works: where STARTTLS may have been taken away, only TLS from the first byte may follow."
+	case authRefused:
+		return "Nothing else is used although it works: a password that was refused is not shown to another port."
+	default:
+		return "Nothing is used although something works: no other port may follow this failure."
+	}
+}
+
+func (p *page) attempt(r *Report, a Attempt) {
+	p.heading(a.Endpoint.String())
+	_, s := r.result(a)
+	p.words("  ", 2, s, strings.Fields(a.Diagnosis()))
+	if len(a.Steps) > 0 {
+		p.line("")
+		p.waterfall(a.Steps, r.scale())
+	}
+	if a.Address == "" && a.Certificate() == nil {
+		return
+	}
+	p.line("")
+	p.field("address", normal, a.Address)
+	if a.TLS != nil {
+		p.field("TLS", normal, tlsVersion(a)+",", tls.CipherSuiteName(a.TLS.CipherSuite))
+	}
+	p.certificate(a.Certificate())
+	p.offers(a)
+}
+
+// scale is when the last of all was over.
+func (r *Report) scale() time.Duration {
+	last := r.Took
+	for _, a := range r.Attempts {
+		last = max(last, a.Began+a.Took)
+	}
+	return max(last, 1)
+}
+
+// waterfall has a line for each step: when, how long, and both as a bar. The one
+// that failed is marked.
+func (p *page) waterfall(steps []Step, scale time.Duration) {
+	const marks, phase, number = 2, 11, 9 // widths
+	from := true
+	room := p.width - (marks + phase + number + number + 4)
+	if room < 16 {
+		from, room = false, room+number
+	}
+	for _, s := range steps {
+		mark, ink, st := "  ", p.ink.done, good
+		if s.Err != nil {
+			mark, ink, st = p.styled(bad, p.ink.mark)+" ", p.ink.failed, bad
+		}
+		line := mark + p.cell(cell{text: s.Phase.String()}, phase)
+		if from {
+			line += p.cell(cell{faint, brief(s.Began), true}, number)
+		}
+		line += p.cell(cell{normal, "+" + brief(s.Took), true}, number) + "  "
+		at := func(d time.Duration) float64 { return float64(d) / float64(scale) }
+		p.line(line + p.bar(st, ink, at(s.Began), at(s.Began+s.Took), room))
+	}
+}
+
+func (p *page) certificate(c *x509.Certificate) {
+	if c == nil {
+		return
+	}
+	names := certificateNames(c)
+	if len(names) == 0 {
+		names = []string{"no host"}
+	}
+	p.field("certificate", normal, append([]string{"for"}, listed(names)...)...)
+	p.field("issued by", normal, strings.Fields(shortened(c.Issuer.String()))...)
+	valid, s := lifetime(c, time.Now())
+	p.field("valid", s, strings.Fields(valid)...)
+}
+
+// lifetime says from when until when c is valid, and how long that still is.
+func lifetime(c *x509.Certificate, now time.Time) (text string, s style) {
+	const day, soon = 24 * time.Hour, 14
+	text = c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly)
+	left := int(c.NotAfter.Sub(now) / day)
+	switch {
+	case now.Before(c.NotBefore):
+		return text + ", NOT YET VALID", bad
+	case now.After(c.NotAfter):
+		return text + fmt.Sprintf(", EXPIRED %s ago", counted(-left, "day")), bad
+	case left < soon:
+		return text + fmt.Sprintf(", EXPIRES in %s", counted(left, "day")), warn
+	}
+	return text + fmt.Sprintf(", %s left", counted(left, "day")), normal
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// shortened bounds what a certificate or a server can fill a page with.
+func shortened(s string) string {
+	const most = 300
+	if columns(s) <= most {
+		return s
+	}
+	head, _ := cutColumns(s, most)
+	return head + "…"
+}
+
+// offers says what EHLO was answered with.
+func (p *page) offers(a Attempt) {
+	if len(a.Extensions) == 0 {
+		return
+	}
+	items := make([]string, len(a.Extensions))
+	for i, e := range a.Extensions {
+		items[i] = shortened(e)
+	}
+	if a.offersInClear() {
+		p.field("EHLO", faint, append(strings.Fields("in cleartext, and not to be believed:"), listed(items)...)...)
+		return
+	}
+	mechanisms, size := listed(a.Mechanisms()), "not said"
+	if len(mechanisms) == 0 {
+		mechanisms = []string{"not", "offered"}
+	}
+	if n := a.MaxSize(); n > 0 {
+		size = octets(n)
+	}
+	p.field("AUTH", normal, mechanisms...)
+	p.field("size limit", normal, strings.Fields(size)...)
+	p.field("EHLO", normal, listed(items)...)
+}
