@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/emersion/go-sasl"
 )
@@ -26,6 +28,26 @@ type Server struct {
 	Name       string               // the name its certificate was verified for
 	Mechanisms []string             // as offered over TLS, upper case, in its order
 	TLS        *tls.ConnectionState // for channel binding
+
+	// Offered are all that the server offers, where Mechanisms are fewer: without
+	// those that it did not support after all, or that are not wanted. Nil means
+	// that Mechanisms are all. Who can bind an authentication to the connection
+	// and does not has to say whether the server could (RFC 5802, section 6).
+	Offered []string
+
+	// ClientCertificate is whether the server asked for a client certificate and
+	// got one.
+	ClientCertificate bool
+
+	named []string // mechanisms that somebody asked for by name
+}
+
+func (s Server) offersPlus() bool {
+	offered := s.Offered
+	if offered == nil {
+		offered = s.Mechanisms
+	}
+	return slices.ContainsFunc(offered, func(m string) bool { return isPlus(strings.ToUpper(m)) })
 }
 
 // A Mechanism is the client side of one SASL exchange, RFC 4422.
@@ -36,6 +58,24 @@ type Mechanism interface {
 	// the server. A server that claims success before that is lying, and is
 	// treated so.
 	Complete() bool
+}
+
+// A Renewer is a Mechanism whose secret may have expired without anybody's fault.
+type Renewer interface {
+	Mechanism
+
+	// Renew returns a fresh exchange with another secret. It is called once per
+	// session at most, after the server refused this one. An error means that
+	// there is no other, and that the refusal stands.
+	Renew(ctx context.Context) (Mechanism, error)
+}
+
+// A Refuser is a Mechanism in which a server says why it refuses, beside the reply.
+type Refuser interface {
+	Mechanism
+
+	// Refusal returns what it said, or nil.
+	Refusal() error
 }
 
 // ErrNoMechanism means that the server offers nothing these credentials allow.

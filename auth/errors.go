@@ -50,3 +50,8 @@ func list(mechanisms []string) string {
 // knows the credentials too, or before they were shown to it. It is not who it
 // says it is, or not in its right mind; see [Mechanism].Complete.
 var ErrUnproven = errors.New("server claims success without having proved itself")
+
+// ErrChallenge means that a server asked for something that must not be answered:
+// SCRAM with too few iterations, which would give the password away, or with too
+// many, or what does not belong to the mechanism.
+var ErrChallenge = errors.New("server's challenge is not acceptable")

@@ -34,7 +34,10 @@ type only struct {
 // Exchange shows the credentials only what is both offered and named.
 func (o *only) Exchange(ctx context.Context, server Server) (Mechanism, error) {
 	offered := server.Mechanisms
-	server.Mechanisms = o.named(offered)
+	if server.Offered == nil {
+		server.Offered = offered
+	}
+	server.Mechanisms, server.named = o.named(offered), o.names
 	m, err := o.exchange(ctx, server)
 	if none := (*MechanismError)(nil); errors.As(err, &none) {
 		// The inner error knows neither what the server really offers, nor what

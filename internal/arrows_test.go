@@ -25,6 +25,8 @@ const (
 	sasl = "github.com/emersion/go-sasl"
 	idna = "golang.org/x/net/idna"
 
+	scram = "github.com/xdg-go/scram"
+
 	dnsmessage = "golang.org/x/net/dns/dnsmessage"
 
 	testify = "github.com/stretchr/testify"
@@ -38,7 +40,7 @@ var arrows = map[string][]string{
 	"examples":  {module + "/negotiate", module + "/submit", module + "/submit/submittest", module + "/auth", smtp},
 	"negotiate": {module + "/submit", module + "/auth", idna},
 	"submit":    {module + "/auth", module + "/internal/wire", smtp},
-	"auth":      {sasl},
+	"auth":      {sasl, scram},
 
 	"submit/submittest": {module + "/submit", module + "/auth", module + "/internal/testcert", smtp, sasl},
 
@@ -67,6 +69,7 @@ var apart = map[string]string{
 var direct = []string{
 	smtp,
 	sasl,
+	scram,
 	"golang.org/x/net", // idna, for names of hosts and domains; dnsmessage in tests
 
 	// In tests only.

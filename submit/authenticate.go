@@ -36,9 +36,11 @@ func (s *Session) authenticate(ctx context.Context) error {
 }
 
 // tryMechanisms goes on to another mechanism if the server, after all, does not
-// support one. None is tried twice, whatever the credentials think.
+// support one. None is tried twice, whatever the credentials think; but a token
+// that was refused may be replaced, once.
 func (s *Session) tryMechanisms(ctx context.Context) error {
-	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls}
+	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls, ClientCertificate: s.presented}
+	server.Offered = server.Mechanisms
 	if server.Name == "" {
 		server.Name = s.endpoint.Host // an IP address: no SNI
 	}
@@ -63,12 +65,42 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 			return refused
 		}
 		if refused = x.run(first); !isUnsupported(refused) {
-			return refused
+			return s.renew(ctx, mechanism, refused)
 		}
 		tried = append(tried, x.name)
-		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool { return m == x.name })
+		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool {
+			// What binds to the connection has done so, and may not again (RFC
+			// 9266, section 4.1).
+			return m == x.name || isPlus(m) && isPlus(x.name)
+		})
 	}
 }
+
+// renew tries once more with another secret, if the mechanism has a way to get
+// one and the server refused the one it had.
+func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) error {
+	var e *Error
+	renewer, ok := m.(auth.Renewer)
+	if !ok || !errors.As(refused, &e) || e.Reply == nil || e.Reply.Code != 535 || s.conn.Broken() != nil {
+		return refused
+	}
+	fresh, err := renewer.Renew(ctx)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return s.authFailure(ctx, err)
+	case err != nil:
+		e.remark(err)
+		return e
+	}
+	name, first, err := fresh.Start()
+	if err != nil {
+		return s.authFailure(ctx, err)
+	}
+	x := exchange{s: s, m: fresh, name: strings.ToUpper(name)}
+	return x.run(first)
+}
+
+func isPlus(mechanism string) bool { return strings.HasSuffix(mechanism, "-PLUS") }
 
 // authFailure is for what the credentials themselves have to say.
 func (s *Session) authFailure(ctx context.Context, err error) error {
@@ -88,6 +120,16 @@ func (s *Session) authFailure(ctx context.Context, err error) error {
 func isUnsupported(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Reply != nil && (e.Reply.Code == 504 || e.Reply.Code == 534)
+}
+
+// remark adds to the server's reply what else is known.
+func (e *Error) remark(err error) {
+	text := err.Error()
+	var said *cause
+	if errors.As(e.Err, &said) && said.text != "" {
+		text = said.text + "; " + text
+	}
+	e.Err = &cause{text: text, err: errors.Join(e.Err, err), whole: true}
 }
 
 // An exchange is the dialogue of RFC 4954, section 4.
@@ -117,12 +159,38 @@ func (x *exchange) run(first []byte) error {
 	case err != nil:
 		return x.s.failure(PhaseAuth, err)
 	case r.Code != 235:
-		return x.s.refusal(PhaseAuth, x.masked(r))
-	case x.held != nil || !x.m.Complete():
-		x.s.conn.Cut()
-		return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrInsecure, err: auth.ErrUnproven}}
+		return x.refusal(r)
+	case x.held == nil && (x.m.Complete() || x.completes(r)):
+		return nil
 	}
-	return nil
+	x.s.conn.Cut()
+	return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrInsecure, err: auth.ErrUnproven}}
+}
+
+// completes takes what comes with the success as the last challenge: RFC 4954 has
+// no place for it there, and there are servers that put SCRAM's signature there.
+func (x *exchange) completes(r wire.Reply) bool {
+	words := strings.Fields(r.Lines[0])
+	if len(words) == 0 {
+		return false
+	}
+	challenge, err := base64.StdEncoding.Strict().DecodeString(words[len(words)-1])
+	if err != nil || len(challenge) == 0 {
+		return false
+	}
+	_, err = x.m.Next(challenge)
+	return err == nil && x.m.Complete()
+}
+
+// refusal is the reply and, if the mechanism has words for it, what it says.
+func (x *exchange) refusal(r wire.Reply) error {
+	e := x.s.refusal(PhaseAuth, x.masked(r))
+	if refuser, ok := x.m.(auth.Refuser); ok {
+		if said := refuser.Refusal(); said != nil {
+			e.remark(said)
+		}
+	}
+	return e
 }
 
 // start sends the initial response with the command if there is one and it fits.
@@ -154,7 +222,12 @@ func (x *exchange) answer(r wire.Reply) ([]byte, error) {
 		return held, nil
 	}
 	response, err := x.m.Next(challenge)
-	if err != nil {
+	switch {
+	case errors.Is(err, auth.ErrUnproven):
+		return nil, &cause{meaning: ErrInsecure, err: err}
+	case errors.Is(err, auth.ErrChallenge):
+		return nil, &cause{meaning: ErrProtocol, err: err}
+	case err != nil:
 		return nil, &cause{meaning: ErrCredentials, err: err}
 	}
 	return response, nil

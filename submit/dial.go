@@ -22,6 +22,7 @@ func dial(ctx context.Context, e Endpoint, c Config, upgrade bool) (*Session, er
 	if err != nil {
 		return nil, err
 	}
+	s.watchCertificate(tlsConfig)
 	nc, err := s.connect(ctx, tlsConfig)
 	if err != nil {
 		return nil, err

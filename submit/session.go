@@ -21,13 +21,14 @@ import (
 // middle, every further call fails at once, and nothing more is sent. A [Pool]
 // knows the difference.
 type Session struct {
-	endpoint Endpoint
-	config   Config
-	address  string // the peer's
-	conn     *wire.Conn
-	tls      *tls.ConnectionState
-	names    []string // for EHLO; the second in case the first is refused
-	ext      wire.Extensions
+	endpoint  Endpoint
+	config    Config
+	address   string // the peer's
+	conn      *wire.Conn
+	tls       *tls.ConnectionState
+	presented bool     // a client certificate
+	names     []string // for EHLO; the second in case the first is refused
+	ext       wire.Extensions
 
 	turn     chan struct{} // held by whoever uses the fields below, and conn
 	authDone bool
@@ -106,7 +107,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	if state.ServerName != "" {
 		s.endpoint.Host = state.ServerName
 	}
-	s.tls = &state
+	s.tls, s.presented = &state, true // whether it was cannot be seen
 	s.secured(ctx, began, &state)
 	return nil
 }

@@ -1,0 +1,160 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-sasl"
+	"github.com/xdg-go/scram"
+)
+
+// Bounds of what a server may ask for. The lower one is of RFC 7677, section 4.
+// The upper one keeps a server from having clients compute for hours (RFC 5802,
+// section 9): it is some seconds of one core, and the context can end them.
+const (
+	minIterations = 4096
+	maxIterations = 10_000_000
+)
+
+// scramming is the client side of SCRAM, RFC 5802 and RFC 7677: the password
+// does not leave this side, and the server proves that it knows it, too.
+type scramming struct {
+	shown
+	name         string
+	conversation func() *scram.ClientConversation // a closure, since its fields can be printed
+	keys         *scramKeys
+	ctx          context.Context //nolint:containedctx // of the one exchange that this is
+	nonce        string
+	steps        int
+	proven       bool
+}
+
+// startScram begins an exchange. A name that ends in -PLUS binds it to the
+// connection; one that does not says whether it could have.
+func startScram(ctx context.Context, name string, hash scram.HashGeneratorFcn, p *passwordCredentials, server Server) (Mechanism, error) {
+	username, password := p.secret()
+	if err := sendable(name, "username", username, empty, nul, notUTF8); err != nil {
+		return nil, err
+	}
+	if err := sendable(name, "password", password, empty, nul, notUTF8); err != nil {
+		return nil, err
+	}
+	client, err := p.keys.client(strings.TrimSuffix(name, "-PLUS"), hash, p.secret)
+	if err != nil {
+		return nil, err
+	}
+	binding, can := bindingOf(server.TLS)
+	var c *scram.ClientConversation
+	switch {
+	case isPlus(name):
+		c = client.NewConversationWithChannelBinding(binding)
+	case can && !server.offersPlus():
+		c = client.NewConversationAdvertisingChannelBinding()
+	default:
+		c = client.NewConversation()
+	}
+	return &scramming{
+		shown:        shown{name + " as " + p.secret.name()},
+		name:         name,
+		conversation: func() *scram.ClientConversation { return c },
+		keys:         p.keys,
+		ctx:          ctx,
+	}, nil
+}
+
+// Start returns the client-first-message as the initial response.
+func (s *scramming) Start() (mechanism string, response []byte, err error) {
+	first, err := s.conversation().Step("")
+	if err != nil {
+		return "", nil, fmt.Errorf("%s: %w", s.name, err)
+	}
+	_, s.nonce, _ = strings.Cut(first, ",r=")
+	return s.name, []byte(first), nil
+}
+
+// Next proves that the password is known, and then has the server prove it.
+func (s *scramming) Next(challenge []byte) ([]byte, error) {
+	s.steps++
+	switch s.steps {
+	case 1:
+		return s.prove(string(challenge))
+	case 2:
+		return []byte{}, s.believe(string(challenge))
+	}
+	return nil, fmt.Errorf("%s: %w after its signature", s.name, sasl.ErrUnexpectedServerChallenge)
+}
+
+// Complete reports that the server has proved that it knows the password.
+func (s *scramming) Complete() bool { return s.proven && s.steps == 2 }
+
+func (s *scramming) prove(serverFirst string) ([]byte, error) {
+	iterations, err := s.check(serverFirst)
+	if err != nil {
+		return nil, err
+	}
+	final, err := s.keys.step(s.ctx, s.conversation(), serverFirst, iterations)
+	switch {
+	case s.ctx.Err() != nil:
+		return nil, context.Cause(s.ctx)
+	case err != nil: // the text may quote the server, and has nothing that check does not
+		return nil, s.odd("is not as RFC 5802 has it")
+	}
+	return []byte(final), nil
+}
+
+// check looks at the server-first-message before anything is computed from it,
+// and returns its number of iterations.
+func (s *scramming) check(serverFirst string) (iterations int, err error) {
+	fields := strings.Split(serverFirst, ",")
+	if len(fields) < 3 || strings.HasPrefix(serverFirst, "m=") { // an extension that must be understood
+		return 0, s.odd("is not as RFC 5802 has it")
+	}
+	nonce, ok := strings.CutPrefix(fields[0], "r=")
+	if !ok || !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce) {
+		return 0, s.odd("does not extend the client's nonce")
+	}
+	if !strings.HasPrefix(fields[1], "s=") || fields[1] == "s=" {
+		return 0, s.odd("has no salt")
+	}
+	count, ok := strings.CutPrefix(fields[2], "i=")
+	n, err := strconv.Atoi(count)
+	switch {
+	case !ok || err != nil && !errors.Is(err, strconv.ErrRange):
+		return 0, s.odd("has no number of iterations")
+	case err != nil || n > maxIterations:
+		return 0, s.odd(fmt.Sprintf("asks for more than %d iterations", maxIterations))
+	case n < minIterations:
+		return 0, s.odd(fmt.Sprintf("asks for %d iterations, fewer than %d", n, minIterations))
+	}
+	return n, nil
+}
+
+// believe reads the server-final-message: its signature, or why there is none.
+func (s *scramming) believe(serverFinal string) error {
+	if code, ok := strings.CutPrefix(serverFinal, "e="); ok {
+		code, _, _ = strings.Cut(code, ",")
+		return s.refused(code)
+	}
+	if _, err := s.conversation().Step(serverFinal); err != nil || !s.conversation().Valid() {
+		return fmt.Errorf("%s: %w: its signature is wrong", s.name, ErrUnproven)
+	}
+	s.proven = true
+	return nil
+}
+
+// refused is what a server says in RFC 5802, section 7. Two of the codes mean that
+// somebody stands in between.
+func (s *scramming) refused(code string) error {
+	switch code {
+	case "channel-bindings-dont-match", "server-does-support-channel-binding":
+		return fmt.Errorf("%s: %w: it sees another connection than this one (%s)", s.name, ErrUnproven, code)
+	}
+	return fmt.Errorf("%s: server says %s", s.name, list([]string{code}))
+}
+
+func (s *scramming) odd(what string) error {
+	return fmt.Errorf("%s: %w: it %s", s.name, ErrChallenge, what)
+}
