@@ -28,8 +28,8 @@ const (
 	otherPath = "MAILPORT_TEST_MEMORY_PATH" //
 	otherName = "MAILPORT_TEST_MEMORY_NAME" // of the process, in what it stores
 
-	aFew, endless, half = "a few", "endless", "half"
-	few                 = 25
+	storesFew, storesEver, storesHalf = "a few", "endless", "half"
+	few                               = 25 // stores
 )
 
 // TestOtherProcess is nothing by itself, but what the other processes are.
@@ -50,17 +50,17 @@ func TestOtherProcess(t *testing.T) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	}
 	switch os.Getenv(otherDoes) {
-	case aFew:
+	case storesFew:
 		ready()
 		for i := range few {
 			store(i)
 		}
-	case endless:
+	case storesEver:
 		ready()
 		for i := 0; ; i++ {
 			store(i % 200) // four times that is less than a memory keeps
 		}
-	case half:
+	case storesHalf:
 		_, err := m.Lock(t.Context())
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(m.Path+negotiate.Temporary+"1", []byte(`{"version":1,"choi`), 0o600))
@@ -116,7 +116,7 @@ func TestFileMemoryAmongProcesses(t *testing.T) {
 	m := fileMemory(t)
 	others := make([]*other, 4)
 	for i := range others {
-		others[i] = startOther(t, m, aFew, fmt.Sprint(i))
+		others[i] = startOther(t, m, storesFew, fmt.Sprint(i))
 	}
 
 	over := make(chan struct{})
@@ -193,7 +193,7 @@ func TestFileMemoriesOfOneProcess(t *testing.T) {
 func TestFileMemorySurvivesAKill(t *testing.T) {
 	m := fileMemory(t)
 	for i := range 4 {
-		o := startOther(t, m, endless, fmt.Sprint(i))
+		o := startOther(t, m, storesEver, fmt.Sprint(i))
 		require.NoError(t, o.begin.Close())
 		for range 3 * i {
 			require.Contains(t, o.next(t), "stored: ")
@@ -211,7 +211,7 @@ func TestFileMemorySurvivesAKill(t *testing.T) {
 func TestFileMemorySurvivesAKillInTheMiddle(t *testing.T) {
 	m := fileMemory(t)
 	m.Store(t.Context(), "a", chosen(465, time.Hour))
-	startOther(t, m, half, "").kill(t)
+	startOther(t, m, storesHalf, "").kill(t)
 	require.Len(t, beside(t, m), 2)
 	_, ok := m.Load(t.Context(), "a")
 	require.True(t, ok)
@@ -225,7 +225,7 @@ func TestFileMemorySurvivesAKillInTheMiddle(t *testing.T) {
 func TestFileMemoryDoesNotWaitForAStoppedProcess(t *testing.T) {
 	m := fileMemory(t)
 	m.Store(t.Context(), "a", chosen(465, time.Hour))
-	o := startOther(t, m, half, "")
+	o := startOther(t, m, storesHalf, "")
 	require.NoError(t, o.Process.Signal(syscall.SIGSTOP))
 	waitsForTheLock(t, m)
 }
