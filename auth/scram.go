@@ -28,8 +28,9 @@ type scramming struct {
 	keys         *scramKeys
 	ctx          context.Context //nolint:containedctx // of the one exchange that this is
 	nonce        string
-	steps        int
-	proven       bool
+	steps        int  // challenges so far
+	proven       bool // the server is
+	over         bool // since something was wrong, or there was one challenge too many
 }
 
 // startScram begins an exchange. A name that ends in -PLUS binds it to the
@@ -75,20 +76,33 @@ func (s *scramming) Start() (mechanism string, response []byte, err error) {
 	return s.name, []byte(first), nil
 }
 
-// Next proves that the password is known, and then has the server prove it.
+// Next proves that the password is known, and then has the server prove it. What
+// comes after an error finds the exchange over: a conversation that was left in the
+// middle would take an empty signature for the right one.
 func (s *scramming) Next(challenge []byte) ([]byte, error) {
+	response, err := s.next(string(challenge))
+	if err != nil {
+		s.over = true
+		return nil, err
+	}
+	return response, nil
+}
+
+func (s *scramming) next(challenge string) ([]byte, error) {
 	s.steps++
-	switch s.steps {
-	case 1:
-		return s.prove(string(challenge))
-	case 2:
-		return []byte{}, s.believe(string(challenge))
+	switch {
+	case s.over:
+		return nil, fmt.Errorf("%s: %w after the end", s.name, sasl.ErrUnexpectedServerChallenge)
+	case s.steps == 1:
+		return s.prove(challenge)
+	case s.steps == 2:
+		return []byte{}, s.believe(challenge)
 	}
 	return nil, fmt.Errorf("%s: %w after its signature", s.name, sasl.ErrUnexpectedServerChallenge)
 }
 
 // Complete reports that the server has proved that it knows the password.
-func (s *scramming) Complete() bool { return s.proven && s.steps == 2 }
+func (s *scramming) Complete() bool { return s.proven && !s.over }
 
 func (s *scramming) prove(serverFirst string) ([]byte, error) {
 	iterations, err := s.check(serverFirst)
