@@ -47,8 +47,9 @@ func list(mechanisms []string) string {
 }
 
 // ErrUnproven means that a server claimed success before it had proved that it
-// knows the credentials too, or before they were shown to it. It is not who it
-// says it is, or not in its right mind; see [Mechanism].Complete.
+// knows the credentials too, or before they were shown to it; or that it sees
+// another connection, or another list of mechanisms, than this side does. It is not
+// who it says it is, or not in its right mind; see [Mechanism].Complete.
 var ErrUnproven = errors.New("server claims success without having proved itself")
 
 // ErrChallenge means that a server asked for something that must not be answered:

@@ -27,6 +27,7 @@ type scramming struct {
 	conversation func() *scram.ClientConversation // a closure, since its fields can be printed
 	keys         *scramKeys
 	ctx          context.Context //nolint:containedctx // of the one exchange that this is
+	missed       bool            // server was told that it offers no -PLUS
 	nonce        string
 	steps        int  // challenges so far
 	proven       bool // the server is
@@ -48,11 +49,12 @@ func startScram(ctx context.Context, name string, hash scram.HashGeneratorFcn, p
 		return nil, err
 	}
 	binding, can := bindingOf(server.TLS)
+	missed := can && !server.offersPlus()
 	var c *scram.ClientConversation
 	switch {
 	case isPlus(name):
 		c = client.NewConversationWithChannelBinding(binding)
-	case can && !server.offersPlus():
+	case missed:
 		c = client.NewConversationAdvertisingChannelBinding()
 	default:
 		c = client.NewConversation()
@@ -63,6 +65,7 @@ func startScram(ctx context.Context, name string, hash scram.HashGeneratorFcn, p
 		conversation: func() *scram.ClientConversation { return c },
 		keys:         p.keys,
 		ctx:          ctx,
+		missed:       missed,
 	}, nil
 }
 
@@ -105,6 +108,9 @@ func (s *scramming) next(challenge string) ([]byte, error) {
 func (s *scramming) Complete() bool { return s.proven && !s.over }
 
 func (s *scramming) prove(serverFirst string) ([]byte, error) {
+	if code, ok := strings.CutPrefix(serverFirst, "e="); ok { // its final message, early
+		return nil, s.refused(code)
+	}
 	iterations, err := s.check(serverFirst)
 	if err != nil {
 		return nil, err
@@ -123,11 +129,11 @@ func (s *scramming) prove(serverFirst string) ([]byte, error) {
 // and returns its number of iterations.
 func (s *scramming) check(serverFirst string) (iterations int, err error) {
 	fields := strings.Split(serverFirst, ",")
-	if len(fields) < 3 || strings.HasPrefix(serverFirst, "m=") { // an extension that must be understood
+	if len(fields) < 3 || mandatory(serverFirst) {
 		return 0, s.odd("is not as RFC 5802 has it")
 	}
 	nonce, ok := strings.CutPrefix(fields[0], "r=")
-	if !ok || !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce) {
+	if !ok || s.nonce == "" || !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce) {
 		return 0, s.odd("does not extend the client's nonce")
 	}
 	if !strings.HasPrefix(fields[1], "s=") || fields[1] == "s=" {
@@ -146,11 +152,17 @@ func (s *scramming) check(serverFirst string) (iterations int, err error) {
 	return n, nil
 }
 
+// mandatory reports an extension that must be understood, and is not: RFC 5802,
+// section 5.1, attribute m.
+func mandatory(message string) bool { return strings.Contains(","+message, ",m=") }
+
 // believe reads the server-final-message: its signature, or why there is none.
 func (s *scramming) believe(serverFinal string) error {
 	if code, ok := strings.CutPrefix(serverFinal, "e="); ok {
-		code, _, _ = strings.Cut(code, ",")
 		return s.refused(code)
+	}
+	if mandatory(serverFinal) {
+		return s.odd("is not as RFC 5802 has it")
 	}
 	if _, err := s.conversation().Step(serverFinal); err != nil || !s.conversation().Valid() {
 		return fmt.Errorf("%s: %w: its signature is wrong", s.name, ErrUnproven)
@@ -159,15 +171,28 @@ func (s *scramming) believe(serverFinal string) error {
 	return nil
 }
 
-// refused is what a server says in RFC 5802, section 7. Two of the codes mean that
+// refused is what a server says in RFC 5802, section 7. It may say that it sees
+// another connection, or that the list of its mechanisms was another one: then
 // somebody stands in between.
 func (s *scramming) refused(code string) error {
-	switch code {
-	case "channel-bindings-dont-match", "server-does-support-channel-binding":
-		return fmt.Errorf("%s: %w: it sees another connection than this one (%s)", s.name, ErrUnproven, code)
+	code, _, _ = strings.Cut(code, ",")
+	switch {
+	case code == "channel-bindings-dont-match" && isPlus(s.name):
+		return &inBetween{s.name, "server sees another connection than this one", code}
+	case code == "server-does-support-channel-binding" && s.missed:
+		return &inBetween{s.name, "server offers -PLUS, and that did not arrive", code}
 	}
-	return fmt.Errorf("%s: server says %s", s.name, list([]string{code}))
+	return fmt.Errorf("%s: server says %s", s.name, brief(code))
 }
+
+// inBetween is a server's word that somebody is, and matches [ErrUnproven].
+type inBetween struct{ mechanism, what, code string }
+
+func (e *inBetween) Error() string {
+	return fmt.Sprintf("%s: %s (%s): somebody may be in between", e.mechanism, e.what, e.code)
+}
+
+func (*inBetween) Unwrap() error { return ErrUnproven }
 
 func (s *scramming) odd(what string) error {
 	return fmt.Errorf("%s: %w: it %s", s.name, ErrChallenge, what)

@@ -45,7 +45,7 @@ func tokenError(challenge []byte) error {
 func brief(s string) string {
 	const most = 200
 	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") + "…"
+		return list([]string{strings.ToValidUTF8(s[:most], "")}) + "..."
 	}
 	return list([]string{s})
 }
