@@ -470,22 +470,32 @@ func TestSharedMemory(t *testing.T) {
 
 // The caller's own transports are remembered too, wherever they stand.
 func TestOwnTransportsAreRemembered(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := newPlace(t, 100*ms)
-		p.Unresolvable("old.example.com")
-		p.BlackHole(at465)
-		n := p.negotiator(negotiate.Policy{})
-		n.Transports = []submit.Transport{
-			&submit.ImplicitTLS{Host: "old.example.com", Config: p.config},
-			&submit.ImplicitTLS{Host: host, Config: p.config},
-			&submit.STARTTLS{Host: host, Config: p.config},
-		}
-		connect(t, n)
-		require.Equal(t, 600*ms, connect(t, n))
-		p.requireRemembered(t, 587)
-		require.Equal(t, [2]int{1, 2}, dialsOf(p))
-		require.Equal(t, []string{"old.example.com", host}, []string{p.report.Attempts[1].Endpoint.Host, p.report.Attempts[2].Endpoint.Host})
-	})
+	for _, test := range []struct {
+		port   int
+		setUp  func(*place)
+		second time.Duration
+	}{
+		{port: 465, setUp: func(*place) {}, second: 400 * ms},
+		{port: 587, setUp: func(p *place) { p.BlackHole(at465) }, second: 600 * ms},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlace(t, 100*ms)
+			p.Refuse("old.example.com:465")
+			test.setUp(p)
+			n := p.negotiator(negotiate.Policy{})
+			n.Transports = []submit.Transport{
+				&submit.ImplicitTLS{Host: "old.example.com", Config: p.config},
+				&submit.ImplicitTLS{Host: host, Config: p.config},
+				&submit.STARTTLS{Host: host, Config: p.config},
+			}
+			connect(t, n)
+			before := p.Dials(fakenet.Anywhere)
+			require.Equal(t, test.second, connect(t, n))
+			p.requireRemembered(t, test.port)
+			require.Equal(t, before+1, p.Dials(fakenet.Anywhere))
+			require.Equal(t, "old.example.com", p.report.Attempts[1].Endpoint.Host, "the others stay in their order")
+		})
+	}
 }
 
 // A server too far away for the head start costs two connections once: then its
@@ -517,6 +527,7 @@ func TestConcurrentFirstCallsNegotiateOnce(t *testing.T) {
 	}{
 		{"its own memory", 50, nil},
 		{"a memory that keeps nothing", 10, forgetful{}}, // they do not wait for one another
+		{"a memory of nonsense", 10, &hostile{liar: lie(submit.Submission, host, 465, 0, time.Minute)}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
