@@ -1,0 +1,117 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/mailport/mailport/negotiate"
+)
+
+// A story is what there is to tell.
+type story struct {
+	searched bool
+	found    []negotiate.Found
+	report   *negotiate.Report // nil if nothing was probed
+	err      error             // why a submission would not work
+}
+
+// tell prints the report, or everything as JSON.
+func (s *story) tell(w io.Writer, o *options) error {
+	switch {
+	case o.json:
+		encoder := json.NewEncoder(w)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(s.object())
+	case s.report != nil:
+		return s.report.Print(w, o.terminal)
+	}
+	return nil
+}
+
+// tellFound says where servers were found, and who says so.
+func (s *story) tellFound(w io.Writer, o *options) {
+	if len(s.found) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "found for %s:\n\n", plain(o.target))
+	for _, f := range s.found {
+		fmt.Fprintf(w, "  %s  %s\n", plain(f.Endpoint.String()), trust(f, o.untrusted))
+		indented(w, plain(fmt.Sprintf("by %v, %s; user %s", f.Source, f.From, f.Username)), o.terminal.Width)
+		if !f.Trusted {
+			indented(w, plain(f.Reason), o.terminal.Width)
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+func trust(f negotiate.Found, untrusted bool) string {
+	switch {
+	case f.Trusted:
+		return "trusted"
+	case untrusted:
+		return "NOT TRUSTED"
+	}
+	return "NOT TRUSTED, not probed"
+}
+
+// indented writes text in lines of a width, or 80 columns.
+func indented(w io.Writer, text string, width int) {
+	if width == 0 {
+		width = 80
+	}
+	line := "   "
+	for _, word := range strings.Fields(text) {
+		if len(line) > 3 && len(line)+1+len(word) > width {
+			fmt.Fprintln(w, line)
+			line = "   "
+		}
+		line += " " + word
+	}
+	fmt.Fprintln(w, line)
+}
+
+// plain is a text from DNS or the web in ASCII, without anything that a terminal
+// would obey.
+func plain(s string) string {
+	quoted := strconv.QuoteToASCII(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
+}
+
+// oneLine is for logs, that go by lines.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " / ") }
+
+// An object is what -json prints.
+type object struct {
+	Found  []found           `json:"found"`
+	Report *negotiate.Report `json:"report"`
+	Error  *string           `json:"error"`
+	Exit   int               `json:"exit"`
+}
+
+type found struct {
+	Endpoint       string           `json:"endpoint"`
+	Source         negotiate.Source `json:"source"`
+	From           string           `json:"from"`
+	Trusted        bool             `json:"trusted"`
+	Reason         string           `json:"reason"`
+	Username       string           `json:"username"`
+	Authentication []string         `json:"authentication"`
+}
+
+func (s *story) object() object {
+	o := object{Report: s.report, Exit: exitCode(s.err)}
+	if s.searched {
+		o.Found = []found{}
+	}
+	for _, f := range s.found {
+		o.Found = append(o.Found, found{f.Endpoint.String(), f.Source, f.From, f.Trusted, f.Reason, f.Username, f.Authentication})
+	}
+	if s.err != nil {
+		text := oneLine(s.err)
+		o.Error = &text
+	}
+	return o
+}
