@@ -2,6 +2,7 @@ package auth
 
 import (
 	"crypto/tls"
+	"runtime/metrics"
 	"strings"
 
 	"github.com/xdg-go/scram"
@@ -17,14 +18,14 @@ func bindingOf(state *tls.ConnectionState) (scram.ChannelBinding, bool) {
 		return scram.ChannelBinding{}, false
 	}
 	// With TLS 1.2 exporting works with an extended master secret only, and so
-	// tells whether there is one.
+	// tells whether there is one, if nobody had crypto/tls export all the same.
 	exporter, ok := exporterOf(state)
 	switch {
 	case !ok:
 		return scram.ChannelBinding{}, false
 	case state.Version >= tls.VersionTLS13:
 		return exporter, true
-	case len(state.TLSUnique) > 0:
+	case len(state.TLSUnique) > 0 && !exportedUnsafely():
 		return scram.NewTLSUniqueBinding(state.TLSUnique), true
 	}
 	return scram.ChannelBinding{}, false
@@ -40,6 +41,15 @@ func exporterOf(state *tls.ConnectionState) (b scram.ChannelBinding, ok bool) {
 	}()
 	b, err := scram.NewTLSExporterBinding(state)
 	return b, err == nil
+}
+
+// exportedUnsafely reports whether any connection of this program has exported
+// without an extended master secret, as GODEBUG=tlsunsafeekm=1 allows. It may have
+// been another one than the one in question; when in doubt, nothing is bound.
+func exportedUnsafely() bool {
+	count := []metrics.Sample{{Name: "/godebug/non-default-behavior/tlsunsafeekm:events"}}
+	metrics.Read(count)
+	return count[0].Value.Kind() == metrics.KindUint64 && count[0].Value.Uint64() > 0
 }
 
 func isPlus(mechanism string) bool {

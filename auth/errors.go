@@ -22,12 +22,17 @@ var ErrUnsendable = errors.New("credentials cannot be sent")
 type MechanismError struct {
 	Offered []string // by the server, in its order
 	Allowed []string // by the credentials, strongest first
+
+	unbound bool // a -PLUS was offered, and this connection has nothing to bind to
 }
 
 // Error returns one line with both lists, since either may be the one to change.
 func (e *MechanismError) Error() string {
-	return fmt.Sprintf("%v: server offers %s, credentials allow %s",
-		ErrNoMechanism, list(e.Offered), list(e.Allowed))
+	text := fmt.Sprintf("%v: server offers %s, credentials allow %s", ErrNoMechanism, list(e.Offered), list(e.Allowed))
+	if e.unbound {
+		text += ", and no -PLUS: this connection has nothing to bind to (RFC 7627, RFC 9266)"
+	}
+	return text
 }
 
 // Unwrap returns [ErrNoMechanism].

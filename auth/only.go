@@ -42,7 +42,7 @@ func (o *only) Exchange(ctx context.Context, server Server) (Mechanism, error) {
 	if none := (*MechanismError)(nil); errors.As(err, &none) {
 		// The inner error knows neither what the server really offers, nor what
 		// is really allowed.
-		return nil, &MechanismError{Offered: slices.Clone(offered), Allowed: o.named(none.Allowed)}
+		return nil, &MechanismError{Offered: slices.Clone(offered), Allowed: o.named(none.Allowed), unbound: none.unbound}
 	}
 	return m, err
 }

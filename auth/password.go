@@ -52,14 +52,20 @@ func (p *passwordCredentials) Exchange(ctx context.Context, server Server) (Mech
 	_, bound := bindingOf(server.TLS)
 	var (
 		allowed    []string
+		unbound    bool
 		unsendable error
 	)
 	for _, m := range strongestFirst() {
-		if isPlus(m.name) && !bound || m.byName && !contains(server.named, m.name) {
+		offered := contains(server.Mechanisms, m.name)
+		if isPlus(m.name) && !bound {
+			unbound = unbound || offered
+			continue
+		}
+		if m.byName && !contains(server.named, m.name) {
 			continue
 		}
 		allowed = append(allowed, m.name)
-		if !contains(server.Mechanisms, m.name) {
+		if !offered {
 			continue
 		}
 		mechanism, err := m.start(ctx, p, server)
@@ -75,7 +81,7 @@ func (p *passwordCredentials) Exchange(ctx context.Context, server Server) (Mech
 	if unsendable != nil {
 		return nil, unsendable
 	}
-	return nil, &MechanismError{Offered: slices.Clone(server.Mechanisms), Allowed: allowed}
+	return nil, &MechanismError{Offered: slices.Clone(server.Mechanisms), Allowed: allowed, unbound: unbound}
 }
 
 type passwordMechanism struct {
