@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -84,6 +85,7 @@ func TestCertificateTexts(t *testing.T) {
 	root := issue(t, nil, authorityCalled("root"), year(2100))
 	stale := issue(t, root, authorityCalled("between"), year(2000).AddDate(0, 0, -1))
 	fresh := issue(t, root, authorityCalled("between"), year(2100))
+	old := issue(t, nil, x509.Certificate{Subject: pkix.Name{CommonName: "old"}, DNSNames: []string{host}, SignatureAlgorithm: x509.ECDSAWithSHA1}, year(2100))
 	leaf := x509.Certificate{Subject: pkix.Name{CommonName: "x"}, DNSNames: []string{host, "mail.example.com"}}
 	named := func(names ...string) x509.Certificate { return x509.Certificate{DNSNames: names} }
 	elsewhere := authorityCalled("other")
@@ -140,6 +142,9 @@ func TestCertificateTexts(t *testing.T) {
 		"issuer and holder have no names": {issue(t, nameless, named(host), year(2100)).shown(), nil,
 			`certificate is from an issuer that is not trusted; if it is the right one, the server lacks an intermediate certificate, or Config.TLS.RootCAs the issuer's ` +
 				`(for smtp.example.com; issued by ""; valid 1999-01-01 to 2100-01-01)`},
+		"signed by itself, in an old way": {old.shown(), nil,
+			`certificate is self-signed; if it is the right one, put it into Config.TLS.RootCAs ` +
+				`(for smtp.example.com; self-signed by "CN=old"; valid 1999-01-01 to 2100-01-01)`},
 		"long names": {ca.Leaf(long + ".example.net"), nil,
 			`certificate is valid for ` + long + `.…, not for smtp.example.com (` + byTest + `)`},
 	} {
@@ -176,14 +181,33 @@ func TestLargeCertificate(t *testing.T) {
 		Subject:  pkix.Name{CommonName: strings.Repeat("\u202eevil\n", 1000), Organization: many[:20]},
 		DNSNames: many,
 	}
-	for name, until := range map[string]time.Time{"name": year(2100), "expired": year(1999).AddDate(0, 6, 0)} {
+	past := year(1999).AddDate(0, 6, 0)
+	ofIssuer := authorityCalled(strings.Repeat("evil", 1000))
+	stale := issue(t, nil, ofIssuer, past)
+	ofIssuer.PermittedDNSDomains = []string{"example.net"}
+	elsewhere := issue(t, nil, ofIssuer, year(2100))
+	long := x509.Certificate{DNSNames: []string{strings.Repeat(strings.Repeat("x", 60)+".", 3) + "example.com", host}}
+	for name, tt := range map[string]struct {
+		shows tls.Certificate
+		trust *issuer // nil: the tests' own authority
+		says  string
+	}{
+		"another name":       {issue(t, nil, template, year(2100)).shown(), nil, "295 more"},
+		"expired":            {issue(t, nil, template, past).shown(), nil, "295 more"},
+		"issuer expired":     {issue(t, stale, long, year(2100)).shown(), stale, `issuer "CN=evilevil`},
+		"issuer not allowed": {issue(t, elsewhere, long, year(2100)).shown(), elsewhere, "not accepted: x509: "},
+	} {
 		t.Run(name, func(t *testing.T) {
-			withClerk(t, certificate(issue(t, nil, template, until).shown()), func(t *testing.T, c *clerk) {
-				_, err := c.implicit().Dial(t.Context())
+			withClerk(t, certificate(tt.shows), func(t *testing.T, c *clerk) {
+				config := c.config()
+				if tt.trust != nil {
+					config.TLS = &tls.Config{RootCAs: tt.trust.pool()}
+				}
+				_, err := (&submit.ImplicitTLS{Host: host, Config: config}).Dial(t.Context())
 				asError(t, err)
-				require.Contains(t, err.Error(), "295 more")
+				require.Contains(t, err.Error(), tt.says)
 				require.Contains(t, err.Error(), host)
-				require.Less(t, len(err.Error()), 1000)
+				require.Less(t, utf8.RuneCountInString(err.Error()), 750)
 			})
 		})
 	}

@@ -201,7 +201,7 @@ func (s *Session) greeting(ctx context.Context) (r wire.Reply, err error) {
 
 func (s *Session) otherService(phase Phase, what, got string) error {
 	return &Error{Endpoint: s.endpoint, Phase: phase,
-		Err: &PortError{Speaks: what, Got: got, overTLS: s.tls != nil, port: s.endpoint.Port}}
+		Err: &PortError{Speaks: what, Got: got[:min(32, len(got))], overTLS: s.tls != nil, port: s.endpoint.Port}}
 }
 
 // hello is what is said to a server that is known to speak SMTP.

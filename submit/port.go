@@ -24,7 +24,7 @@ type PortError struct {
 	// Speaks is SpeaksSMTP, SpeaksTLS, or the name of a service: "IMAP", "POP3",
 	// "HTTP", "SSH", "NNTP", "FTP"; "" if it is unknown.
 	Speaks string
-	Got    string // the first octets
+	Got    string // the first octets, 32 at most
 
 	overTLS bool // it says so over verified TLS
 	port    int  // 0 if not known

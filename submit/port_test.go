@@ -2,6 +2,7 @@ package submit_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"strings"
@@ -101,6 +102,15 @@ func TestWrongModeInWords(t *testing.T) {
 	}
 }
 
+// A server that agreed to STARTTLS is at the right port, whatever ends it then.
+func TestLostAfterSTARTTLS(t *testing.T) {
+	withClerk(t, on2("STARTTLS", "220 go ahead"+hangUp), func(t *testing.T, c *clerk) {
+		_, err := c.starttls().Dial(t.Context())
+		require.EqualError(t, err, at587+"handshake: server closed the connection")
+		requireMeans(t, err, "Unreachable", "Temporary")
+	})
+}
+
 // At a port that is registered for neither way, nothing is taken for granted.
 func TestWrongModeAtAnotherPort(t *testing.T) {
 	for service, says := range map[string]string{
@@ -119,6 +129,17 @@ func TestWrongModeAtAnotherPort(t *testing.T) {
 			require.EqualError(t, err, transport.Endpoint().String()+": "+says)
 		})
 	}
+}
+
+// A server that says over TLS what it does not like, as TLS 1.3 has it only after
+// the client's handshake, has spoken, and there is nothing to guess.
+func TestAlertInsteadOfAGreeting(t *testing.T) {
+	withClerk(t, func(c *clerk) { c.tls.ClientAuth = tls.RequireAnyClientCert }, func(t *testing.T, c *clerk) {
+		_, err := c.implicit().Dial(t.Context())
+		require.Equal(t, submit.PhaseGreeting, asError(t, err).Phase)
+		require.ErrorContains(t, err, "certificate required")
+		require.NotContains(t, err.Error(), "does not greet")
+	})
 }
 
 // RFC 5321, section 4.5.3.2.1: five minutes for the greeting, and less only where
@@ -208,7 +229,7 @@ func TestServicesInWords(t *testing.T) {
 						var port *submit.PortError
 						require.ErrorAs(t, err, &port)
 						require.Equal(t, tt.speaks, port.Speaks)
-						require.True(t, strings.HasPrefix(first, port.Got) || tt.speaks == "NNTP", "%q", port.Got)
+						require.True(t, strings.HasPrefix(first, port.Got), "%q", port.Got)
 						asError(t, err)
 						require.Contains(t, err.Error(), ": greeting: "+says)
 						require.NotContains(t, err.Error(), "465 or 587")
@@ -276,6 +297,7 @@ func TestFTPInWords(t *testing.T) {
 					var port *submit.PortError
 					require.ErrorAs(t, err, &port)
 					require.Equal(t, "FTP", port.Speaks)
+					require.LessOrEqual(t, len(port.Got), 32)
 					require.Nil(t, asError(t, err).Reply)
 					require.NotErrorIs(t, err, submit.ErrRejected)
 					require.NotErrorIs(t, err, submit.ErrCredentials)
