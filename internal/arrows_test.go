@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"submit":    {module + "/auth", module + "/internal/wire", smtp},
 	"auth":      {sasl, scram},
 
-	"submit/submittest": {module + "/submit", module + "/auth", module + "/internal/testcert", smtp, sasl},
+	"submit/submittest": {module + "/submit", module + "/auth", module + "/internal/testcert", smtp, sasl, scram},
 
 	"internal/wire":     {},
 	"internal/testcert": {},

@@ -25,6 +25,21 @@ const (
 	Accept                              // say that authentication succeeded, unseen
 	Swallow                             // drop the commands that came with the end of the message
 	Retire                              // reply in good order, then close; with Code, after a further reply
+
+	AcceptEarly   // say that authentication succeeded as soon as the client has responded once
+	AskForever    // ask on, with Text, where the outcome of authentication should be
+	IgnoreCancel  // likewise, and when the client cancels, too
+	NotBase64     // ask with what is no base64: Text
+	HugeChallenge // ask with more than a line may have
+
+	SkipSignature  // SCRAM: take any proof, and give none
+	WrongSignature // SCRAM: take any proof, and give a wrong one
+	SignLate       // SCRAM: give the signature with the 235, not before it
+	ShortNonce     // SCRAM: add nothing to the client's nonce
+	OtherNonce     // SCRAM: come with another nonce than the client's
+	FewIterations  // SCRAM: ask for one iteration
+	ManyIterations // SCRAM: ask for 2,147,483,648 iterations
+	OtherBinding   // SCRAM -PLUS: be bound to another connection, as if somebody stood in between
 )
 
 var actionNames = [...]string{
@@ -42,6 +57,19 @@ var actionNames = [...]string{
 	Accept:            "accept",
 	Swallow:           "swallow",
 	Retire:            "retire",
+	AcceptEarly:       "accept early",
+	AskForever:        "ask forever",
+	IgnoreCancel:      "ignore cancel",
+	NotBase64:         "not base64",
+	HugeChallenge:     "huge challenge",
+	SkipSignature:     "skip signature",
+	WrongSignature:    "wrong signature",
+	SignLate:          "sign late",
+	ShortNonce:        "short nonce",
+	OtherNonce:        "other nonce",
+	FewIterations:     "few iterations",
+	ManyIterations:    "many iterations",
+	OtherBinding:      "other binding",
 }
 
 // String returns the name of a in lower case.
@@ -72,7 +100,8 @@ func (a Action) appliesAt(phase submit.Phase) bool {
 		return phase == submit.PhaseHello || phase == submit.PhaseHelloAgain
 	case Inject:
 		return phase == submit.PhaseStartTLS
-	case Accept:
+	case Accept, AcceptEarly, AskForever, IgnoreCancel, NotBase64, HugeChallenge, SkipSignature, WrongSignature,
+		SignLate, ShortNonce, OtherNonce, FewIterations, ManyIterations, OtherBinding:
 		return phase == submit.PhaseAuth
 	case Swallow:
 		return phase == submit.PhaseVerdict

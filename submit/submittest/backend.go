@@ -41,7 +41,7 @@ func newSession(c *smtp.Conn) (smtp.Session, error) {
 }
 
 // AuthMechanisms belongs to [smtp.AuthSession].
-func (s *session) AuthMechanisms() []string { return s.dialogue.server.mechanisms() }
+func (s *session) AuthMechanisms() []string { return s.dialogue.mechanisms() }
 
 // Auth belongs to [smtp.AuthSession].
 func (s *session) Auth(mechanism string) (sasl.Server, error) {

@@ -2,6 +2,7 @@ package submittest
 
 import (
 	"crypto/tls"
+	"slices"
 
 	"github.com/mailport/mailport/internal/testcert"
 )
@@ -19,8 +20,20 @@ func (s *Server) newTLS() *tls.Config {
 	if c.MinVersion == 0 && c.MaxVersion != 0 && c.MaxVersion < tls.VersionTLS12 {
 		c.MinVersion = tls.VersionTLS10 // otherwise there would be no version left
 	}
+	if c.ClientAuth == tls.NoClientCert && slices.ContainsFunc(s.mechanisms(), isExternal) {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	}
+	if c.ClientAuth != tls.NoClientCert && c.ClientCAs == nil {
+		c.ClientCAs = s.ca.Pool()
+	}
 	return c
 }
+
+// ClientCertificate returns a new certificate with which the client is user to
+// EXTERNAL, for the Certificates of a [tls.Config]. It is of the server's own
+// authority, and names the user as the subject's common name, in ASCII. The
+// server must have been started.
+func (s *Server) ClientCertificate(user string) tls.Certificate { return s.ca.Client(user) }
 
 func (s *Server) names() []string {
 	return []string{s.host(), "localhost", "127.0.0.1", "::1"}

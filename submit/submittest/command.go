@@ -1,6 +1,7 @@
 package submittest
 
 import (
+	"encoding/base64"
 	"strings"
 
 	"github.com/mailport/mailport/submit"
@@ -57,11 +58,15 @@ func (d *dialogue) auth(line string) error {
 	if !d.offers("AUTH") {
 		return d.say(say(502, "5.5.1 AUTH is not offered"))
 	}
-	f := d.fault(submit.PhaseAuth)
+	f := d.authFault(mechanismIn(line))
 	switch {
 	case f == nil || f.Do == Retire:
 	case f.Do == Accept:
 		return d.say(say(235, "2.7.0 whoever you are"))
+	case f.Do == NotBase64 || f.Do == HugeChallenge:
+		return d.askBadly(f)
+	case f.Do.isCheat():
+		d.cheat, f = f, nil
 	default:
 		return d.misbehave(f)
 	}
@@ -72,7 +77,18 @@ func (d *dialogue) auth(line string) error {
 	if verdict.code == 235 {
 		d.authed = true
 	}
+	if d.late != "" {
+		verdict = say(235, "2.7.0 "+base64.StdEncoding.EncodeToString([]byte(d.late)))
+	}
+	d.cheat, d.late = nil, ""
 	return d.finish(f, verdict.corrected("AUTH"))
+}
+
+func mechanismIn(line string) string {
+	if words := strings.Fields(line); len(words) > 1 {
+		return words[1]
+	}
+	return ""
 }
 
 // exchange carries challenges and responses to and fro, RFC 4954, section 4.
@@ -82,17 +98,29 @@ func (d *dialogue) exchange(line string) (reply, error) {
 		if err = d.say(got); err != nil {
 			return reply{}, err
 		}
-		if line, err = d.socket.readLine(); err != nil {
+		if line, err = d.response(); err != nil {
 			return reply{}, err
 		}
-		if line == "*" {
-			d.log.client("*")
-		} else {
-			d.log.client("***")
+		if line == "*" && d.cheat != nil && d.cheat.Do == IgnoreCancel {
+			line = ""
 		}
 		got, err = d.relay.ask(line)
 	}
 	return got, err
+}
+
+// response reads what the client says to a challenge: a secret, mostly.
+func (d *dialogue) response() (string, error) {
+	line, err := d.socket.readLine()
+	switch {
+	case err != nil:
+		return "", err
+	case line == "*":
+		d.log.client(line)
+	default:
+		d.log.client("***")
+	}
+	return line, nil
 }
 
 func (d *dialogue) mail(arg string) error {
@@ -101,7 +129,7 @@ func (d *dialogue) mail(arg string) error {
 		return d.misbehave(f)
 	}
 	switch {
-	case d.server.Users != nil && !d.authed:
+	case d.server.wantsUsers() && !d.authed:
 		return d.say(say(530, "5.7.0 authentication required"))
 	case d.sender:
 		return d.say(say(503, "5.5.1 there is a MAIL already"))

@@ -2,6 +2,7 @@ package submittest
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"sync"
@@ -15,8 +16,8 @@ import (
 // commands of a pipelined flight come before the replies to them.
 //
 // It shows no secret: what follows the mechanism's name in AUTH, the client's
-// later answers, and lines that are no SMTP command are printed as "***", and a
-// message as the number of its octets.
+// later answers, the server's signature in SCRAM, and lines that are no SMTP
+// command are printed as "***", and a message as the number of its octets.
 func (s *Server) Conversation() string {
 	s.mu.Lock()
 	transcripts := s.transcripts[:len(s.transcripts):len(s.transcripts)]
@@ -63,7 +64,7 @@ func (t *transcript) body(octets int64, whole bool) {
 
 func (t *transcript) server(octets []byte) {
 	for line := range bytes.Lines(octets) {
-		t.add("S: ", string(bytes.TrimRight(line, "\r\n")), "")
+		t.add("S: ", maskedReply(string(bytes.TrimRight(line, "\r\n"))), "")
 	}
 }
 
@@ -137,4 +138,18 @@ func isMechanism(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "SCRAM-SHA-") || strings.HasPrefix(name, "X-")
+}
+
+// maskedReply keeps SCRAM's signature to itself: together with the nonces and the
+// salt it would let anyone try passwords.
+func maskedReply(line string) string {
+	if !strings.HasPrefix(line, "334") && !strings.HasPrefix(line, "235") {
+		return line
+	}
+	i := strings.LastIndexByte(line, ' ') + 1
+	text, err := base64.StdEncoding.DecodeString(line[i:])
+	if err != nil || !bytes.HasPrefix(text, []byte("v=")) {
+		return line
+	}
+	return line[:i] + "***"
 }

@@ -24,6 +24,8 @@ type dialogue struct {
 	state  *tls.ConnectionState // nil before TLS
 	user   string               // who has authenticated; "" if no one
 	authed bool
+	cheat  *Fault // of the exchange under way; nil if it is honest
+	late   string // what is to come with the success
 	piece  []byte // of a body, on its way
 	turned bool   // the greeting was a refusal: nothing but QUIT is in order
 

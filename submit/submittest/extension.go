@@ -30,8 +30,8 @@ func (d *dialogue) announce() {
 	}
 	if d.lacksTLS() {
 		lines = append(lines, "STARTTLS")
-	} else if s.Users != nil {
-		lines = append(lines, "AUTH "+strings.Join(s.mechanisms(), " "))
+	} else if s.wantsUsers() {
+		lines = append(lines, "AUTH "+strings.Join(d.mechanisms(), " "))
 	}
 	d.extensions = slices.DeleteFunc(lines, func(line string) bool {
 		return s.lacks(keyword(line)) || strings.EqualFold(keyword(line), d.stripped)

@@ -17,7 +17,7 @@ type Fault struct {
 	Do      Action       // what
 
 	Code int    // of the reply, for Refuse, RefuseTemporarily and Retire; 0 means a usual one
-	Text string // what is said; for Strip, the keyword; empty means something fitting
+	Text string // what is said; for Strip, the keyword; for AskForever and IgnoreCancel, the challenge before base64; empty means something fitting
 
 	After int // how many times the phase is passed in good order first
 	Times int // how many times things go wrong then; 0 means always
@@ -32,7 +32,7 @@ type Fault struct {
 // well again. Connections that a fault has stalled or ended stay so. It panics
 // if a fault makes no sense.
 func (s *Server) SetFaults(faults ...Fault) {
-	fresh, err := count(faults)
+	fresh, err := s.count(faults)
 	if err != nil {
 		panic(err)
 	}
@@ -47,10 +47,14 @@ type counted struct {
 	passed, struck int
 }
 
-func count(faults []Fault) ([]*counted, error) {
+func (s *Server) count(faults []Fault) ([]*counted, error) {
 	var all []*counted
 	for i, f := range faults {
-		if err := f.check(); err != nil {
+		err := f.check()
+		if err == nil && !f.Do.appliesToSome(s.mechanisms()) {
+			err = fmt.Errorf("%v does not apply to the mechanisms %v", f.Do, s.mechanisms())
+		}
+		if err != nil {
 			return nil, fmt.Errorf("submittest: fault %d: %w", i, err)
 		}
 		all = append(all, &counted{Fault: f})

@@ -37,7 +37,7 @@ func TestEveryFault(t *testing.T) {
 	var b strings.Builder
 	for _, service := range services() {
 		for phase := submit.PhaseResolve; phase <= submit.PhaseVerdict; phase++ {
-			for do := submittest.Refuse; do <= submittest.Retire; do++ {
+			for do := submittest.Refuse; !strings.HasPrefix(do.String(), "action"); do++ {
 				fault := submittest.Fault{Service: service, Phase: phase, Do: do}
 				b.WriteString(tryFault(t, fault))
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/emersion/go-sasl"
@@ -27,12 +28,15 @@ type Server struct {
 	Host string
 
 	// Users are passwords by user name; for OAUTHBEARER and XOAUTH2 the
-	// password is the token. If Users is nil no authentication is offered and
-	// none is needed; otherwise MAIL is refused before it.
+	// password is the token, and for EXTERNAL there is none. If Users is nil no
+	// authentication is offered and none is needed; otherwise MAIL is refused
+	// before it. See also [Server.SetUsers].
 	Users map[string]string
 
 	// Mechanisms are what AUTH offers, in this order. Nil means PLAIN and
-	// LOGIN. OAUTHBEARER and XOAUTH2 are known besides those, and what SASL adds.
+	// LOGIN, which nearly every server has; the package documentation lists
+	// those that are known, and SASL adds others. A name that ends in -PLUS is
+	// left out where there is no TLS to bind to.
 	Mechanisms []string
 
 	// SASL, if not nil, is asked first for the server's side of a mechanism; it
@@ -70,7 +74,9 @@ type Server struct {
 
 	// TLS is copied, never modified; nil means Go's defaults. Without
 	// certificates in it the server uses its own. With a MaxVersion below TLS
-	// 1.2 the server speaks old versions.
+	// 1.2 the server speaks old versions. Where EXTERNAL is offered and
+	// ClientAuth is zero, client certificates are asked for and verified; ClientCAs
+	// that are nil mean the authority of [Server.ClientCertificate].
 	TLS *tls.Config
 
 	// Implicit and STARTTLS are what to listen on, for instance in an in-memory
@@ -88,8 +94,10 @@ type Server struct {
 	ports  []*port // implicit TLS, STARTTLS
 	smtp   *smtp.Server
 	inside *backlog
-	wg     sync.WaitGroup // accepting, dialogues, and go-smtp's Serve
-	done   chan struct{}  // closed by Close
+	scram  *scramKeys
+	users  atomic.Pointer[map[string]string] // never written to, only replaced
+	wg     sync.WaitGroup                    // accepting, dialogues, and go-smtp's Serve
+	done   chan struct{}                     // closed by Close
 
 	mu          sync.Mutex // guards the fields below; never held across I/O
 	open        map[*dialogue]struct{}
@@ -138,7 +146,7 @@ func (s *Server) Start() error {
 	if s.done != nil {
 		return errors.New("submittest: server was started before")
 	}
-	faults, err := count(s.Faults)
+	faults, err := s.count(s.Faults)
 	if err != nil {
 		return err
 	}
@@ -147,6 +155,8 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.faults = faults
+	s.SetUsers(s.Users)
+	s.scram = newScramKeys()
 	s.done = make(chan struct{})
 	s.open = make(map[*dialogue]struct{})
 	s.ca = testcert.New()

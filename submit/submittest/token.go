@@ -1,56 +1,85 @@
 package submittest
 
 import (
-	"bytes"
-
-	"github.com/emersion/go-sasl"
+	"errors"
+	"strings"
 )
 
-// oauthBearer is go-sasl's server for OAUTHBEARER (RFC 7628), which does not
-// bear an empty answer to its error.
-type oauthBearer struct{ sasl.Server }
-
-func newOAuthBearer(check func(user, token string) error) sasl.Server {
-	return oauthBearer{sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
-		if check(o.Username, o.Token) != nil {
-			return &sasl.OAuthBearerError{Status: "invalid_token", Schemes: "bearer"}
-		}
-		return nil
-	})}
+// bearer is the server's side of OAUTHBEARER (RFC 7628) and of XOAUTH2, what
+// Google and Microsoft had before. Both refuse in two steps: an error in JSON,
+// whatever the client says to that, and then the reply.
+type bearer struct {
+	read    func(message string) (user, token string, err error)
+	check   func(user, token string) error
+	refusal string
+	failed  error
 }
+
+// Errors in JSON: RFC 7628, section 3.2.2, and what Google's servers say.
+const (
+	refusalOAuthBearer = `{"status":"invalid_token","schemes":"bearer","scope":"mail"}`
+	refusalXOAuth2     = `{"status":"401","schemes":"bearer","scope":"https://mail.example.com/"}`
+)
+
+var errNoBearer = errors.New("not as the mechanism has it")
 
 // Next belongs to [sasl.Server].
-func (o oauthBearer) Next(response []byte) (challenge []byte, done bool, err error) {
-	if response != nil && len(response) == 0 {
-		response = []byte{1} // what it should have been
-	}
-	return o.Server.Next(response)
-}
-
-// xoauth2 is the server's side of what Google and Microsoft had before RFC 7628.
-type xoauth2 struct {
-	check  func(user, token string) error
-	failed error
-}
-
-// Next belongs to [sasl.Server].
-func (x *xoauth2) Next(response []byte) (challenge []byte, done bool, err error) {
-	if x.failed != nil {
-		return nil, true, x.failed // whatever the client says to the error
-	}
-	if response == nil {
+func (b *bearer) Next(response []byte) (challenge []byte, done bool, err error) {
+	switch {
+	case b.failed != nil:
+		return nil, true, b.failed
+	case response == nil:
 		return []byte{}, false, nil
 	}
-	var user, token []byte
-	for field := range bytes.SplitSeq(response, []byte{1}) {
-		if v, ok := bytes.CutPrefix(field, []byte("user=")); ok {
-			user = v
-		} else if v, ok := bytes.CutPrefix(field, []byte("auth=Bearer ")); ok {
-			token = v
-		}
+	user, token, err := b.read(string(response))
+	if err == nil {
+		err = b.check(user, token)
 	}
-	if x.failed = x.check(string(user), string(token)); x.failed != nil {
-		return []byte(`{"status":"401","schemes":"bearer","scope":"https://mail.example.com/"}`), false, nil
+	if b.failed = err; err != nil {
+		return []byte(b.refusal), false, nil
 	}
 	return nil, true, nil
+}
+
+// readOAuthBearer reads the message of RFC 7628, section 3.1.
+func readOAuthBearer(message string) (user, token string, err error) {
+	header, rest, ok := strings.Cut(message, ",\x01")
+	if !ok || !strings.HasSuffix(rest, "\x01\x01") {
+		return "", "", errNoBearer
+	}
+	flag, identity, ok := strings.Cut(header, ",")
+	if !ok || flag != "n" && flag != "y" {
+		return "", "", errNoBearer
+	}
+	if identity != "" {
+		if user, ok = strings.CutPrefix(identity, "a="); !ok || user == "" {
+			return "", "", errNoBearer
+		}
+	}
+	token, err = bearerIn(rest)
+	return strings.NewReplacer("=2C", ",", "=3D", "=").Replace(user), token, err
+}
+
+func readXOAuth2(message string) (user, token string, err error) {
+	header, rest, ok := strings.Cut(message, "\x01")
+	if user, found := strings.CutPrefix(header, "user="); ok && found && strings.HasSuffix(rest, "\x01\x01") {
+		token, err = bearerIn(rest)
+		return user, token, err
+	}
+	return "", "", errNoBearer
+}
+
+// bearerIn finds the token among fields that end in the octet 1.
+func bearerIn(fields string) (token string, err error) {
+	for field := range strings.SplitSeq(fields, "\x01") {
+		value, ok := strings.CutPrefix(field, "auth=")
+		if !ok {
+			continue
+		}
+		scheme, token, _ := strings.Cut(value, " ")
+		if strings.EqualFold(scheme, "Bearer") && token != "" {
+			return strings.TrimLeft(token, " "), nil
+		}
+	}
+	return "", errNoBearer
 }

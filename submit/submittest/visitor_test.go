@@ -199,11 +199,20 @@ func (v *visitor) read() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		lines = append(lines, strings.TrimRight(line, "\r\n"))
+		lines = append(lines, brief(strings.TrimRight(line, "\r\n")))
 		if len(line) < 4 || line[3] != '-' {
 			return strings.Join(lines, "|"), nil
 		}
 	}
+}
+
+// brief is a line as a golden file can bear it.
+func brief(line string) string {
+	const most = 100
+	if len(line) <= most {
+		return line
+	}
+	return fmt.Sprintf("%s… (%d octets)", line[:20], len(line))
 }
 
 func plain(user, password string) string {
