@@ -386,3 +386,12 @@ func TestPrintReturnsWriteErrors(t *testing.T) {
 	reader.CloseWithError(full)
 	require.ErrorIs(t, (&negotiate.Report{}).Print(w, negotiate.Terminal{}), full)
 }
+
+// The README shows a report as it is.
+func TestReadmeShowsAReport(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	report, err := os.ReadFile("testdata/report/refused.txt")
+	require.NoError(t, err)
+	require.Contains(t, string(readme), "```\n"+string(report)+"```\n")
+}

@@ -50,7 +50,8 @@ func (p *page) overview(r *Report) {
 	for _, a := range r.Attempts {
 		rows = append(rows, r.row(a))
 	}
-	if p.table(rows) || p.table(withoutAddress(rows)) {
+	known := slices.ContainsFunc(r.Attempts, func(a Attempt) bool { return a.Address != "" })
+	if known && p.table(rows) || p.table(withoutAddress(rows)) {
 		return
 	}
 	for _, row := range rows[1:] {
