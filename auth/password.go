@@ -72,9 +72,9 @@ func (p *passwordCredentials) Exchange(ctx context.Context, server Server) (Mech
 		switch {
 		case err == nil:
 			return mechanism, nil
-		case !m.prepares || !errors.Is(err, ErrUnsendable):
+		case !errors.As(err, new(*unpreparedError)):
 			return nil, err
-		case unsendable == nil:
+		case unsendable == nil: // where none goes without SASLprep, the strongest says so
 			unsendable = err
 		}
 	}
@@ -85,10 +85,9 @@ func (p *passwordCredentials) Exchange(ctx context.Context, server Server) (Mech
 }
 
 type passwordMechanism struct {
-	name     string
-	start    func(context.Context, *passwordCredentials, Server) (Mechanism, error)
-	byName   bool // only if somebody asked for it
-	prepares bool // with SASLprep, which forbids much that a password may have otherwise
+	name   string
+	start  func(context.Context, *passwordCredentials, Server) (Mechanism, error)
+	byName bool // only if somebody asked for it
 }
 
 // strongestFirst lists what a password is good for. The server's order says
@@ -108,7 +107,7 @@ func strongestFirst() []passwordMechanism {
 }
 
 func scramWith(name string, h scram.HashGeneratorFcn) passwordMechanism {
-	return passwordMechanism{name: name, prepares: true, start: func(ctx context.Context, p *passwordCredentials, server Server) (Mechanism, error) {
+	return passwordMechanism{name: name, start: func(ctx context.Context, p *passwordCredentials, server Server) (Mechanism, error) {
 		return startScram(ctx, name, h, p, server)
 	}}
 }

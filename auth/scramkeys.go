@@ -54,9 +54,12 @@ func (k *scramKeys) client(mechanism string, h scram.HashGeneratorFcn, s secret)
 		return c, nil
 	}
 	username, password := s()
+	if err := prepared(mechanism, username, password); err != nil {
+		return nil, err
+	}
 	c, err := scram.HashGeneratorFcn(func() hash.Hash { return k.ending(h()) }).NewClient(username, password, "")
-	if err != nil { // its text shows the username
-		return nil, fmt.Errorf("%w by %s: the username or the password has characters that SASLprep (RFC 4013) forbids", ErrUnsendable, mechanism)
+	if err != nil { // not once prepared has found nothing; its text shows the username
+		return nil, fmt.Errorf("%w by %s", ErrUnsendable, mechanism)
 	}
 	if k.nonce != nil {
 		c = c.WithNonceGenerator(k.nonce)
