@@ -16,7 +16,8 @@ import (
 type cramMD5 struct {
 	shown
 	secret secret
-	asked  int
+	asked  int  // challenges so far
+	over   bool // since something was wrong
 }
 
 func startCRAMMD5(s secret) (Mechanism, error) {
@@ -33,13 +34,15 @@ func startCRAMMD5(s secret) (Mechanism, error) {
 // Start returns no initial response: the server speaks first.
 func (*cramMD5) Start() (mechanism string, response []byte, err error) { return "CRAM-MD5", nil, nil }
 
-// Next answers the one challenge there is.
+// Next answers the one challenge there is, and none after one that it refused.
 func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	c.asked++
 	switch {
-	case c.asked > 1:
-		return nil, fmt.Errorf("CRAM-MD5: %w after the response", sasl.ErrUnexpectedServerChallenge)
+	case c.over || c.asked > 1:
+		c.over = true
+		return nil, fmt.Errorf("CRAM-MD5: %w after the first", sasl.ErrUnexpectedServerChallenge)
 	case len(challenge) == 0: // a digest of nothing could be used again and again
+		c.over = true
 		return nil, fmt.Errorf("CRAM-MD5: %w: it is empty", ErrChallenge)
 	}
 	username, password := c.secret()
@@ -48,5 +51,5 @@ func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	return []byte(username + " " + hex.EncodeToString(digest.Sum(nil))), nil
 }
 
-// Complete reports that the one challenge came.
-func (c *cramMD5) Complete() bool { return c.asked == 1 }
+// Complete reports that the one challenge came, and was answered.
+func (c *cramMD5) Complete() bool { return c.asked == 1 && !c.over }
