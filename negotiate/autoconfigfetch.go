@@ -17,7 +17,10 @@ const (
 )
 
 // A fetcher gets files over HTTPS.
-type fetcher struct{ client http.Client }
+type fetcher struct {
+	client   http.Client
+	redirect func(next *http.Request, via []*http.Request) error // the caller's, or nil
+}
 
 func newFetcher(d *Discovery, c *connections, r *net.Resolver) *fetcher {
 	var f fetcher
@@ -26,7 +29,7 @@ func newFetcher(d *Discovery, c *connections, r *net.Resolver) *fetcher {
 		DialContext: (&net.Dialer{Resolver: r}).DialContext,
 	}
 	if d.Client != nil {
-		f.client = *d.Client
+		f.client, f.redirect = *d.Client, d.Client.CheckRedirect
 		transport = d.Client.Transport
 	}
 	if transport == nil {
@@ -45,7 +48,6 @@ func newFetcher(d *Discovery, c *connections, r *net.Resolver) *fetcher {
 // end with the call.
 func strict(t *http.Transport, c *connections) *http.Transport {
 	t = t.Clone()
-	t.DisableKeepAlives = true
 	t.MaxResponseHeaderBytes = maxHeader
 	if t.TLSClientConfig != nil {
 		t.TLSClientConfig.InsecureSkipVerify = false // the address is in the first request
@@ -79,34 +81,51 @@ func (s *search) askFile(f *fetcher, source Source, from string) func(context.Co
 
 // get returns a file, and where it was found.
 func (f *fetcher) get(ctx context.Context, from string) (file []byte, at string, err error) {
+	var via []*http.Request
 	for range maxRedirects + 1 {
-		file, next, err := f.step(ctx, from)
+		req, err := request(ctx, from)
+		if err == nil && len(via) > 0 && f.redirect != nil {
+			err = f.redirect(req, via)
+		}
+		if err != nil && len(via) > 0 {
+			err = fmt.Errorf("redirect not followed: %w", err)
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		file, next, err := f.step(req)
 		if err != nil || next == "" {
 			return file, withoutQuery(from), err
 		}
+		via = append(via, req)
 		from = next
 	}
 	return nil, "", fmt.Errorf("more than %d redirects", maxRedirects)
 }
 
-// step asks for one URL: it returns a file, or where to look instead.
-func (f *fetcher) step(ctx context.Context, from string) (file []byte, next string, err error) {
-	asked, err := secureURL(from)
+func request(ctx context.Context, from string) (*http.Request, error) {
+	u, err := secureURL(from)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, asked.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
-		return nil, "", err
+		return nil, errors.New("is no URL")
 	}
-	req.Close = true
-	req.Header.Set("Accept-Encoding", "identity") // what is read is what was sent
+	req.Close = true // no connection is kept
+	// What is read is what was sent.
+	req.Header.Set("Accept-Encoding", "identity")
+	return req, nil
+}
+
+// step makes one request: it returns a file, or where to look instead.
+func (f *fetcher) step(req *http.Request) (file []byte, next string, err error) {
 	resp, err := f.client.Do(req)
 	if err != nil {
 		return nil, "", withoutURL(err)
 	}
 	defer resp.Body.Close()
-	if err := checkVerified(resp, asked.Hostname()); err != nil {
+	if err := checkVerified(resp, req.URL.Hostname()); err != nil {
 		return nil, "", err
 	}
 	switch resp.StatusCode {
@@ -117,9 +136,6 @@ func (f *fetcher) step(ctx context.Context, from string) (file []byte, next stri
 		to, err := resp.Location()
 		if err != nil {
 			return nil, "", errors.New("redirect to nowhere")
-		}
-		if _, err := secureURL(to.String()); err != nil {
-			return nil, "", fmt.Errorf("redirect not followed: %w", err)
 		}
 		return nil, to.String(), nil
 	}

@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -252,6 +253,45 @@ func TestFetchKeepsToTheClient(t *testing.T) {
 	require.Nil(t, transport.DialContext)
 	require.False(t, transport.DisableKeepAlives)
 	require.Nil(t, w.client.CheckRedirect)
+}
+
+// The caller's client may object to a redirect.
+func TestFetchAsksBeforeRedirects(t *testing.T) {
+	w := newWorld(t, nil, pages{autoconfigOf: redirect("/1"), "autoconfig.example.com/1": redirect("/2"), "autoconfig.example.com/2": good()})
+	objection := errors.New("not there")
+	var chain []string
+	w.client.CheckRedirect = func(next *http.Request, via []*http.Request) error {
+		chain = append(chain, fmt.Sprint(len(via), next.URL.Path))
+		if next.URL.Path == "/2" {
+			return objection
+		}
+		return nil
+	}
+	_, err := onlyAutoconfig(t, w, nil)
+	require.EqualError(t, err, nothingFrom+"redirect not followed: not there")
+	require.ErrorIs(t, err, objection)
+	require.Equal(t, []string{"1/1", "2/2"}, chain)
+	require.NotContains(t, w.requested(), "autoconfig.example.com/2")
+}
+
+// Promise 9: what the URL of a database has in it is not printed back.
+func TestFetchKeepsSecrets(t *testing.T) {
+	for _, page := range []http.HandlerFunc{good(), status(http.StatusForbidden)} {
+		var user, password string
+		w := newWorld(t, nil, pages{databaseOf: func(rw http.ResponseWriter, r *http.Request) {
+			user, password, _ = r.BasicAuth()
+			page(rw, r)
+		}})
+		d := w.discovery()
+		d.Without = []negotiate.Source{negotiate.SourceSRV, negotiate.SourceAutoconfig, negotiate.SourceWellKnown, negotiate.SourceGuess}
+		d.Database = "https://me:sesame@db.example.org/v1.1/"
+		found, err := negotiate.Discover(t.Context(), "me@example.com", d)
+		require.Equal(t, "me:sesame", user+":"+password)
+		require.NotContains(t, fmt.Sprintf("%+v %v %#v", found, err, err), "sesame")
+		if err == nil {
+			require.Equal(t, "https://db.example.org/v1.1/example.com", found[0].From)
+		}
+	}
 }
 
 // Promise 6: of the caller's client no connection is kept.

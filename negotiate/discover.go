@@ -32,10 +32,14 @@ type Discovery struct {
 	LookupSRV func(ctx context.Context, service, proto, name string) (records []*net.SRV, secure bool, err error)
 
 	// Client makes the HTTPS requests; nil means one of the call's own, which
-	// goes through the proxy that the environment names and uses Resolver. Of a
-	// Client whose Transport is an [*http.Transport] a copy is used, so that no
-	// connection is kept, and certificates are verified whatever its TLS
-	// configuration says. Of any other the connections are its own affair.
+	// goes through the proxy that the environment names and uses Resolver. Up to
+	// five redirects are followed, to https only, and only if CheckRedirect, where
+	// there is one, has no objection.
+	//
+	// Of a Client whose Transport is an [*http.Transport] a copy is used, so that
+	// no connection is kept, and certificates are verified whatever its TLS
+	// configuration says. Of any other Transport the connections are its own
+	// affair; it must return when the request's context ends.
 	Client *http.Client
 
 	// Database is the URL of a provider database, to which the domain is

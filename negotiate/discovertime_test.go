@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,6 +102,12 @@ var stuck = map[string]func(*testing.T, *slowWorld){
 			rw.WriteHeader(http.StatusOK)
 			rw.(http.Flusher).Flush()
 		})
+	},
+	"TLS of the client's own": func(_ *testing.T, w *slowWorld) {
+		w.Client.Transport.(*http.Transport).DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
 	},
 	"the resolver": func(t *testing.T, w *slowWorld) {
 		w.listen(t, "ns.example.com:53", silence)
@@ -231,5 +238,28 @@ func TestDiscoverAsksAtOnce(t *testing.T) {
 		_, took, err := w.discover(t, t.Context())
 		require.Error(t, err)
 		require.Equal(t, time.Second, took)
+	})
+}
+
+// Promise 6: what was asked in vain has ended when the call returns, also where it
+// takes its time to notice.
+func TestDiscoverWaitsForWhatItEnds(t *testing.T) {
+	resolve(t)
+	synctest.Test(t, func(t *testing.T) {
+		w := newSlowWorld(t)
+		w.LookupSRV = func(context.Context, string, string, string) ([]*net.SRV, bool, error) {
+			return []*net.SRV{{Target: "smtp.example.com.", Port: 465}}, false, nil
+		}
+		var ended atomic.Int32
+		w.Client.Transport = roundTripper(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			time.Sleep(20 * ms)
+			ended.Add(1)
+			return nil, r.Context().Err()
+		})
+		_, took, err := w.discover(t, t.Context())
+		require.NoError(t, err)
+		require.Equal(t, int32(2), ended.Load())
+		require.Equal(t, 20*ms, took)
 	})
 }

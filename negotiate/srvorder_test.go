@@ -64,6 +64,17 @@ func TestShuffleByWeight(t *testing.T) {
 	require.NotEmpty(t, firsts)
 }
 
+// What comes from a LookupSRV is in no order, and is put into one here.
+func TestReadSRVShuffles(t *testing.T) {
+	box, err := parseMailbox("me@example.com")
+	require.NoError(t, err)
+	last := func(n int) int { return n - 1 }
+	got := readSRV(box, []srvAnswer{{service: services[0], records: []*net.SRV{
+		{Target: "a.example.com.", Port: 465, Weight: 1}, {Target: "b.example.com.", Port: 465, Weight: 1},
+	}}}, last)
+	require.Equal(t, "b.example.com", got.found[0].Endpoint.Host)
+}
+
 // Weights say nothing across services: RFC 8314, section 3, does.
 func TestReadSRVMergesServices(t *testing.T) {
 	box, err := parseMailbox("me@example.com")
