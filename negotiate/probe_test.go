@@ -38,7 +38,10 @@ func (u untouched) Store(context.Context, string, negotiate.Choice) {
 func (u untouched) Forget(context.Context, string) { u.t.Error("a probe forgets something") }
 
 // newFaultyPlace is a place whose server may also be missing from the network.
-func newFaultyPlace(t *testing.T, rtt time.Duration) *place {
+func newFaultyPlace(t *testing.T, rtt time.Duration) *place { return newPlaceOf(t, rtt, password) }
+
+// newPlaceOf is newFaultyPlace with a password of one's own.
+func newPlaceOf(t *testing.T, rtt time.Duration, password string) *place {
 	p := &place{Network: fakenet.New(rtt)}
 	t.Cleanup(func() { p.Check(t) })
 	p.server = submittest.NewUnstartedServer(t)
@@ -142,7 +145,7 @@ func TestProbeAuth(t *testing.T) {
 	}{
 		{"accepted", nil, 600*ms + 400*ms + 100*ms, 465, nil, negotiate.Won, "authenticated"},
 		{"accepted at 587", refuse465, 600*ms + 600*ms + 100*ms, 587, nil, negotiate.Won, "authenticated"},
-		{"refused", func(p *place) { p.server.Users[user] = "another" }, 600*ms + 400*ms + 100*ms, 465,
+		{"refused", func(p *place) { p.config.Credentials = auth.Password(user, "mistyped") }, 600*ms + 400*ms + 100*ms, 465,
 			submit.ErrCredentials, negotiate.Fatal, "auth: 535"},
 		{"lost between", func(p *place) {
 			p.server.SetFaults(submittest.Fault{Service: submit.Submissions, Phase: submit.PhaseGreeting, Do: submittest.RefuseTemporarily, After: 1})

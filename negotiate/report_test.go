@@ -362,8 +362,7 @@ func TestReportHasNoSecrets(t *testing.T) {
 	const secret = "Xyzzy-4711-plugh"
 	for _, known := range []string{secret, "another"} {
 		synctest.Test(t, func(t *testing.T) {
-			p := newPlace(t, 100*ms)
-			p.server.Users[user] = known
+			p := newPlaceOf(t, 100*ms, known)
 			n := p.negotiator(negotiate.Policy{})
 			n.Credentials = auth.Password(user, secret)
 			r, err := n.ProbeAuth(t.Context())
@@ -393,5 +392,5 @@ func TestReadmeShowsAReport(t *testing.T) {
 	require.NoError(t, err)
 	report, err := os.ReadFile("testdata/report/refused.txt")
 	require.NoError(t, err)
-	require.Contains(t, string(readme), "```\n"+string(report)+"```\n")
+	require.True(t, strings.Contains(string(readme), "```\n"+string(report)+"```\n"), "the README has another report than %s", report)
 }
