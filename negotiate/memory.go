@@ -13,8 +13,9 @@ const DefaultRemember = 10 * time.Minute
 
 // A Memory keeps what worked, so that the next negotiation begins with it. What
 // it holds is advice: of the transports that a [Negotiator] has anyway it says
-// which to try first. What is wrong in it, or was put there by somebody else, can
-// cost time, and nothing but time.
+// which to try first. What is wrong in it, or was put there by somebody else, has
+// them tried in another order, and costs up to ten seconds more; it cannot add a
+// transport, nor change what a failure means.
 //
 // The server is a name for what is negotiated: its endpoints, in the order of
 // the policy. A Memory compares it, and need not understand it. Methods are
@@ -39,8 +40,9 @@ type Choice struct {
 }
 
 // A ProcessMemory is a [Memory] for several Negotiators of one process: for a
-// service that makes one for each message, say. The zero value is ready. It must
-// not be copied after first use.
+// service that makes one for each message, say. (Those that begin together with
+// nothing to remember negotiate each for itself; one Negotiator does so once.) The
+// zero value is ready. It must not be copied after first use.
 type ProcessMemory struct {
 	mu      sync.Mutex
 	choices map[string]Choice

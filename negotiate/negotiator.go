@@ -29,7 +29,8 @@ type Negotiator struct {
 
 	// Transports, if not nil, are tried in their order instead of those made
 	// from Host, ports and Config; Policy.Prefer does not count then. What they
-	// dial should be one and the same service.
+	// dial should be one and the same service. What is remembered of them is
+	// forgotten when Dial fails, not when authentication does.
 	Transports []submit.Transport
 
 	Policy Policy
@@ -70,8 +71,7 @@ func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
 	if n.remembers(candidates) {
 		return n.dialShared(ctx, candidates)
 	}
-	session, _, err := n.race(ctx, candidates, Choice{})
-	return session, err
+	return n.tell(ctx, n.race(ctx, candidates, Choice{}))
 }
 
 // Check reports what is wrong with n, as a [*submit.InvalidError], without

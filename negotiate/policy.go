@@ -21,7 +21,7 @@ type Policy struct {
 	// to connect, and, since a healthy server takes about four more round trips
 	// until it is ready, again for the rest or six times as long as connecting
 	// took, whichever is longer. Zero means DefaultHeadStart; negative means to
-	// wait until it failed.
+	// wait until it failed, for as long as Config.Timeouts let it.
 	HeadStart time.Duration
 
 	// Remember is how long a choice stands: what won is tried first, and with a

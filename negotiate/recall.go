@@ -51,44 +51,44 @@ func (r *recollection) leave() {
 func (n *Negotiator) dialShared(ctx context.Context, candidates []submit.Transport) (*submit.Session, error) {
 	for {
 		if choice, ok := n.recall(ctx, candidates); ok {
-			session, _, err := n.race(ctx, candidates, choice)
-			return session, err
+			return n.tell(ctx, n.race(ctx, candidates, choice))
 		}
 		current, mine := n.recollection.join()
 		if mine {
-			if session, err := n.dialForAll(ctx, candidates, current); session != nil || err != nil {
-				return session, err
+			if found, ok := n.raceForAll(ctx, candidates, current); ok {
+				return n.tell(ctx, found)
 			}
-			continue // somebody has just found it
-		}
-		select {
-		case <-current.over:
-		case <-ctx.Done(): // all transports say so, and none dials
+			// Somebody has just found it. The memory is not asked a third time: it
+			// may say something each second time only.
+		} else {
+			select {
+			case <-current.over:
+			case <-ctx.Done(): // all transports say so, and none dials
+			}
 		}
 		switch {
 		case ctx.Err() != nil || current.choice != Choice{}:
-			session, _, err := n.race(ctx, candidates, current.choice)
-			return session, err
+			return n.tell(ctx, n.race(ctx, candidates, current.choice))
 		case current.err != nil:
 			return nil, current.err
 		}
 	}
 }
 
-// dialForAll negotiates, and tells those who wait. It returns nothing if there is
-// something to remember by now.
-func (n *Negotiator) dialForAll(ctx context.Context, candidates []submit.Transport, current *negotiation) (*submit.Session, error) {
-	defer n.recollection.leave() // also if a hook of the caller's panics
+// raceForAll negotiates, and lets those go on who wait. It returns false if there
+// is something to remember by now.
+func (n *Negotiator) raceForAll(ctx context.Context, candidates []submit.Transport, current *negotiation) (found, bool) {
+	defer n.recollection.leave() // also if a memory of the caller's panics
 	if choice, ok := n.recall(ctx, candidates); ok {
 		current.choice = choice
-		return nil, nil
+		return found{}, false
 	}
-	session, choice, err := n.race(ctx, candidates, Choice{})
-	current.choice = choice
+	f := n.race(ctx, candidates, Choice{})
+	current.choice = f.choice
 	if ctx.Err() == nil {
-		current.err = err
+		current.err = f.err
 	}
-	return session, err
+	return f, true
 }
 
 func (n *Negotiator) memory() Memory {
@@ -126,18 +126,44 @@ func (n *Negotiator) recall(ctx context.Context, candidates []submit.Transport) 
 	return choice, slices.ContainsFunc(candidates, func(t submit.Transport) bool { return t.Endpoint() == choice.Endpoint })
 }
 
+// What a negotiation found: a session and what to remember of it, or why not.
+type found struct {
+	session *submit.Session
+	choice  Choice
+	err     error
+	report  *Report
+}
+
 // race negotiates, beginning with what was chosen before, and learns from it.
-func (n *Negotiator) race(ctx context.Context, candidates []submit.Transport, first Choice) (*submit.Session, Choice, error) {
+func (n *Negotiator) race(ctx context.Context, candidates []submit.Transport, first Choice) (f found) {
 	r := newRace(n.Policy, candidates, first)
-	session, report := r.run(ctx)
-	choice := n.learn(ctx, candidates, first, r)
+	f.session, f.report = r.run(ctx)
+	if f.session == nil {
+		f.err = &Error{Report: f.report}
+	}
+	f.orClosed(func() { f.choice = n.learn(ctx, candidates, first, r) })
+	return f
+}
+
+// orClosed calls what is the caller's: if that panics, nobody gets the session.
+func (f *found) orClosed(call func()) {
+	returned := false
+	defer func() {
+		if !returned && f.session != nil {
+			f.session.Close()
+		}
+	}()
+	call()
+	returned = true
+}
+
+// tell has the caller's hook observe what was found. Nobody waits for that: the
+// hook may dial, or panic.
+func (n *Negotiator) tell(ctx context.Context, f found) (*submit.Session, error) {
 	if n.Observe != nil {
-		n.Observe(ctx, report)
+		f.orClosed(func() { n.Observe(ctx, f.report) })
 	}
-	if session == nil {
-		return nil, Choice{}, &Error{Report: report}
-	}
-	return session, choice, nil
+	return f.session, f.err
 }
 
 // learn keeps what won, for as long as the policy says. A choice that is not what
