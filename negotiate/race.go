@@ -19,6 +19,7 @@ type race struct {
 	latest    *runner       // the one that was started last
 	strictest verdict       // of all failures so far
 	headStart *time.Timer   // of the latest
+	until     time.Time     // when that ends
 	connected chan progress // news of the runners
 	arrived   chan *runner  // each runner that was started, once
 	winner    *runner       // nil: none
@@ -107,7 +108,11 @@ func (r *race) decide(start func(*runner)) (winner *runner) {
 		case <-r.headStart.C:
 			begin()
 		case c := <-r.connected:
-			if c.runner == r.latest {
+			switch {
+			case c.runner != r.latest:
+			case r.late(): // and the timer is due, if it has not been heard of
+				begin()
+			default:
 				r.giveHeadStart(r.policy.readyWithin(c.took))
 			}
 		case c := <-r.arrived:
@@ -134,6 +139,13 @@ func (r *race) giveHeadStart(d time.Duration) {
 		return
 	}
 	r.headStart.Reset(d)
+	r.until = time.Now().Add(d)
+}
+
+// late reports whether the head start of the latest runner is over. Who connects
+// as it ends connects too late, whichever of the two is heard of first.
+func (r *race) late() bool {
+	return r.policy.headStart() >= 0 && !time.Now().Before(r.until)
 }
 
 // waiting returns the first runner that has not been started and may be.

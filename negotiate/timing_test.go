@@ -619,3 +619,15 @@ func TestTieInEitherOrder(t *testing.T) {
 		})
 	}
 }
+
+// Who connects at the very end of the head start connects too late, whichever of
+// the two is heard of first.
+func TestConnectedAsTheHeadStartEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newAilingPlace(t, 300*ms, noAilment, "both")
+		for range 50 {
+			require.Equal(t, outcome{used: "465", after: 1200 * ms, rival: 300 * ms, dials: [2]int{1, 1}},
+				p.outcome(t, p.negotiator(negotiate.Policy{})))
+		}
+	})
+}
