@@ -1,7 +1,6 @@
 package submit
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
@@ -113,13 +112,10 @@ func origin(c *x509.Certificate) string {
 		c.NotBefore.UTC().Format(time.DateOnly), c.NotAfter.UTC().Format(time.DateOnly))
 }
 
-// isSelfSigned reports whether c signed itself. That the names agree is not
-// enough: both can be empty. An algorithm that is not accepted any more, SHA-1,
-// leaves the names.
+// isSelfSigned reports whether c signed itself. Names do not tell: holder and
+// issuer may both have none.
 func isSelfSigned(c *x509.Certificate) bool {
-	var old x509.InsecureAlgorithmError
-	err := c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature)
-	return bytes.Equal(c.RawIssuer, c.RawSubject) && (err == nil || errors.As(err, &old))
+	return c.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
 // certificateNames lists what a certificate is for, the first few of many.
