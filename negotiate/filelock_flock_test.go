@@ -230,6 +230,30 @@ func TestFileMemoryDoesNotWaitForAStoppedProcess(t *testing.T) {
 	waitsForTheLock(t, m)
 }
 
+// Promise 6: however often somebody tries, nothing stays open.
+func TestFileMemoryKeepsNoFileOpen(t *testing.T) {
+	lowest := func() uintptr { // of the descriptors that are free
+		f, err := os.Open(os.DevNull)
+		require.NoError(t, err)
+		defer f.Close()
+		return f.Fd()
+	}
+	m := fileMemory(t)
+	m.Store(t.Context(), "a", chosen(465, time.Hour))
+	before := lowest()
+	m.Store(t.Context(), "a", chosen(465, time.Hour))
+	m.Load(t.Context(), "a")
+	require.Equal(t, before, lowest())
+
+	unlock, err := m.Lock(t.Context())
+	require.NoError(t, err)
+	before = lowest()
+	other := &negotiate.FileMemory{Path: m.Path} // with no lock but the file's in common
+	waitsForTheLock(t, other)
+	require.Equal(t, before, lowest())
+	unlock()
+}
+
 // Nobody else may read what is remembered, whatever was there before.
 func TestFileMemoryIsItsOwnersAlone(t *testing.T) {
 	mode := func(path string) fs.FileMode {

@@ -67,10 +67,7 @@ func (m *FileMemory) Store(ctx context.Context, server string, c Choice) {
 		m.tell("write", err)
 		return
 	}
-	m.update(ctx, func(choices map[string]Choice) bool {
-		choices[server] = c
-		return true
-	})
+	m.update(ctx, func(choices map[string]Choice) { choices[server] = c })
 }
 
 // Forget implements [Memory]. It returns when ctx ends, and has forgotten nothing
@@ -84,11 +81,7 @@ func (m *FileMemory) Forget(ctx context.Context, server string) {
 		m.tell("read", err)
 		return
 	}
-	m.update(ctx, func(choices map[string]Choice) bool {
-		_, ok := choices[server]
-		delete(choices, server)
-		return ok
-	})
+	m.update(ctx, func(choices map[string]Choice) { delete(choices, server) })
 }
 
 // usable reports whether there is time, and a file to use it for.
@@ -99,13 +92,13 @@ func (m *FileMemory) usable(ctx context.Context, doing string) bool {
 	return m.Path != "" && ctx.Err() == nil
 }
 
-// update replaces the file, unless change reports that there is no need.
-func (m *FileMemory) update(ctx context.Context, change func(choices map[string]Choice) bool) {
+// update replaces the file by a changed one.
+func (m *FileMemory) update(ctx context.Context, change func(choices map[string]Choice)) {
 	doing, err := m.tryUpdate(ctx, change)
 	m.tell(doing, err) // nothing is locked any more: OnError may take its time
 }
 
-func (m *FileMemory) tryUpdate(ctx context.Context, change func(choices map[string]Choice) bool) (doing string, err error) {
+func (m *FileMemory) tryUpdate(ctx context.Context, change func(choices map[string]Choice)) (doing string, err error) {
 	// 0700 as the XDG Base Directory Specification has it, of which Path may be
 	// the first use.
 	if err := os.MkdirAll(filepath.Dir(m.Path), 0o700); err != nil {
@@ -120,9 +113,7 @@ func (m *FileMemory) tryUpdate(ctx context.Context, change func(choices map[stri
 	if err != nil && !errors.Is(err, ErrCorrupt) {
 		return "read", err // what is there may be somebody else's
 	}
-	if !change(choices) {
-		return "", nil
-	}
+	change(choices)
 	prune(choices, time.Now())
 	return "write", replaceFile(m.Path, encode(choices))
 }
