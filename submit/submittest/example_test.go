@@ -2,8 +2,10 @@ package submittest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/mailport/mailport/auth"
 	"github.com/mailport/mailport/submit"
 	"github.com/mailport/mailport/submit/submittest"
 )
@@ -30,4 +32,30 @@ func ExampleRecorder() {
 	// Subject: Welcome
 	//
 	// Hello.
+}
+
+// A server that wants SCRAM, and one day is not who it says it is.
+func ExampleServer_mechanisms() {
+	server := &submittest.Server{
+		Users:      map[string]string{"me": "secret"},
+		Mechanisms: []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"},
+	}
+	if err := server.Start(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer server.Close()
+
+	config := server.Config()
+	config.Credentials = auth.Password("me", "secret")
+	mail := &submit.ImplicitTLS{Host: "mail.example.com", Config: config}
+	err := welcome(context.Background(), mail, "you@example.net")
+	fmt.Println(err, "by", server.Messages()[0].User)
+
+	server.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.SkipSignature})
+	err = welcome(context.Background(), mail, "you@example.net")
+	fmt.Println(errors.Is(err, submit.ErrInsecure), len(server.Messages()))
+	// Output:
+	// <nil> by me
+	// true 1
 }
