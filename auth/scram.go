@@ -13,7 +13,8 @@ import (
 
 // Bounds of what a server may ask for. The lower one is of RFC 7677, section 4.
 // The upper one keeps a server from having clients compute for hours (RFC 5802,
-// section 9): it is some seconds of one core, and the context can end them.
+// section 9): it is two seconds of one core with SHA-1 and SHA-256, eight with
+// SHA-512, and the context can end them.
 const (
 	minIterations = 4096
 	maxIterations = 10_000_000

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-sasl"
 	"github.com/stretchr/testify/assert"
@@ -52,21 +53,23 @@ func TestSCRAMFailureIsFinal(t *testing.T) {
 	}
 }
 
-// So is one that was given up while its keys were derived.
+// So is one that was given up, before its keys were derived or meanwhile.
 func TestSCRAMGivenUpIsFinal(t *testing.T) {
-	ctx, cancel := context.WithCancelCause(t.Context())
-	m, err := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce).Exchange(ctx, offering("SCRAM-SHA-256"))
-	require.NoError(t, err)
-	_, _, err = m.Start()
-	require.NoError(t, err)
-	cause := errors.New("enough")
-	cancel(cause)
-	_, err = m.Next([]byte("r=" + rfcNonce + "x,s=QSXCR+Q6sek8bf92,i=10000000"))
-	require.ErrorIs(t, err, cause)
-	for _, then := range []string{"v=", "e=", rfcServerFinal} {
-		_, err = m.Next([]byte(then))
-		require.Error(t, err)
-		require.False(t, m.Complete(), then)
+	for _, patience := range []time.Duration{-1, time.Millisecond} {
+		enough := errors.New("enough")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), patience, enough)
+		defer cancel()
+		m, err := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce).Exchange(ctx, offering("SCRAM-SHA-256"))
+		require.NoError(t, err)
+		_, _, err = m.Start()
+		require.NoError(t, err)
+		_, err = m.Next([]byte(asking("salt", 10_000_000)))
+		require.ErrorIs(t, err, enough)
+		for _, then := range []string{"v=", "e=", rfcServerFinal} {
+			_, err = m.Next([]byte(then))
+			require.Error(t, err)
+			require.False(t, m.Complete(), then)
+		}
 	}
 }
 

@@ -1,0 +1,192 @@
+package auth_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/mailport/mailport/auth"
+)
+
+// asking returns a server-first-message for an exchange with rfcNonce.
+func asking(salt string, iterations int) string {
+	return "r=" + rfcNonce + "x,s=" + base64.StdEncoding.EncodeToString([]byte(salt)) + ",i=" + strconv.Itoa(iterations)
+}
+
+// derive has a mechanism derive keys, and returns the proof.
+func derive(ctx context.Context, c auth.Credentials, mechanism, serverFirst string) (string, error) {
+	m, err := c.Exchange(ctx, offering(mechanism))
+	if err != nil {
+		return "", err
+	}
+	if _, _, err := m.Start(); err != nil {
+		return "", err
+	}
+	final, err := m.Next([]byte(serverFirst))
+	return string(final), err
+}
+
+// An inquiry counts how often it is asked whether it has ended, which a derivation
+// does every few thousand rounds: its cost, by no clock.
+type inquiry struct {
+	context.Context
+	asked atomic.Int64
+}
+
+func (i *inquiry) Err() error {
+	i.asked.Add(1)
+	return i.Context.Err()
+}
+
+// RFC 7677, section 4: keys are kept, so that the price is paid once.
+func TestSCRAMKeysAreKept(t *testing.T) {
+	for _, h := range hashes {
+		c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+		proofs := make(map[string]bool)
+		for _, test := range []struct {
+			serverFirst string
+			derives     bool
+		}{
+			{asking("salt", 100_000), true},
+			{asking("salt", 100_000), false},
+			{asking("salt", 100_000), false},
+			{asking("tlas", 100_000), true}, // not those of another salt
+			{asking("salt", 100_001), true}, // nor of another count
+			{asking("salt", 100_000), false},
+			{asking("tlas", 100_000), false},
+		} {
+			ctx := &inquiry{Context: t.Context()}
+			proof, err := derive(ctx, c, h.name, test.serverFirst)
+			require.NoError(t, err)
+			require.Equal(t, test.derives, ctx.asked.Load() > 20, "%s %s: %d", h.name, test.serverFirst, ctx.asked.Load())
+			require.Equal(t, test.derives, !proofs[proof], "a proof of its own, or the same again")
+			proofs[proof] = true
+		}
+	}
+}
+
+// Counts that can be given up are computed in another way, to the same end.
+func TestSCRAMKeysOfLongCounts(t *testing.T) {
+	for mechanism, want := range map[string]string{ // computed with Python's hashlib and hmac
+		"SCRAM-SHA-1":   "RsXQDlHONSdGYKY3KYbtqahMhnk=",
+		"SCRAM-SHA-256": "EJidvbnaUzaUWZJ0m1yzGyzUrExP9ogRMxE4VQztebQ=",
+		"SCRAM-SHA-512": "QQ6rOF/313N/DirA+5iiWomCz7ZmdnxJdf0hgfgq1gD5tTlaUwVllA5IrKIQSFyuDXW0ng35vkU1o8UmXCSRSg==",
+	} {
+		c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+		proof, err := derive(t.Context(), c, mechanism, asking("salt", 100_000))
+		require.NoError(t, err)
+		require.Equal(t, "c=biws,r="+rfcNonce+"x,p="+want, proof, mechanism)
+	}
+}
+
+// Ten million iterations can be asked for, and given up: by who derives, and by who
+// waits for them. Neither spoils it for the others.
+func TestSCRAMKeyDerivationEnds(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	deriving, enough := context.WithCancelCause(t.Context())
+	waiting, tired := context.WithCancelCause(t.Context())
+	var (
+		sessions    sync.WaitGroup
+		first, then error
+	)
+	sessions.Go(func() { _, first = derive(deriving, c, "SCRAM-SHA-256", asking("salt", 10_000_000)) })
+	for !auth.Deriving(c) {
+		runtime.Gosched()
+	}
+	gaveUp := make(chan struct{})
+	sessions.Go(func() {
+		defer close(gaveUp)
+		_, then = derive(waiting, c, "SCRAM-SHA-512", asking("salt", 4096))
+	})
+	causes := []error{errors.New("enough"), errors.New("tired")}
+
+	began := time.Now()
+	tired(causes[1])
+	<-gaveUp
+	require.ErrorIs(t, then, causes[1])
+	require.True(t, auth.Deriving(c), "the first goes on")
+	enough(causes[0])
+	sessions.Wait()
+	require.ErrorIs(t, first, causes[0])
+	require.Less(t, time.Since(began), time.Second)
+
+	require.False(t, auth.Deriving(c))
+	_, err := derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
+	require.NoError(t, err)
+}
+
+// A deadline ends it as well, without anybody's doing.
+func TestSCRAMKeyDerivationTimesOut(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := derive(ctx, auth.WithNonce(auth.Password("user", "pencil"), rfcNonce), "SCRAM-SHA-1", asking("salt", 10_000_000))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// A server that comes with another salt each time fills no memory.
+func TestSCRAMKeysAreBounded(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	most := 0
+	for n := range 210 {
+		_, err := derive(t.Context(), c, hashes[n%3].name, asking(fmt.Sprint("salt", n), 4096))
+		require.NoError(t, err)
+		most = max(most, auth.Kept(c))
+	}
+	require.LessOrEqual(t, most, 100)
+	require.Greater(t, most, 50, "some are kept")
+}
+
+// Sessions that begin together derive once, and all get theirs.
+func TestSCRAMKeysAreShared(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	want := make(map[string]string)
+	for _, h := range hashes {
+		alone := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+		proof, err := derive(t.Context(), alone, h.name, asking("salt", 100_000))
+		require.NoError(t, err)
+		want[h.name] = proof
+	}
+	var sessions sync.WaitGroup
+	for n := range 120 { // more than are kept
+		sessions.Go(func() {
+			h := hashes[n%3].name
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if n%10 == 9 {
+				cancel()
+			}
+			proof, err := derive(ctx, c, h, asking("salt", 100_000))
+			if n%10 == 9 {
+				assert.ErrorIs(t, err, context.Canceled)
+				return
+			}
+			assert.NoError(t, err)
+			assert.Equal(t, want[h], proof)
+		})
+	}
+	sessions.Wait()
+}
+
+func BenchmarkSCRAMKeys(b *testing.B) {
+	for _, h := range hashes {
+		for _, iterations := range []int{4096, 99_999, 100_000, 1_000_000, 10_000_000} {
+			b.Run(fmt.Sprint(h.name, "/", iterations), func(b *testing.B) {
+				for b.Loop() {
+					c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+					_, err := derive(b.Context(), c, h.name, asking("salt", iterations))
+					require.NoError(b, err)
+				}
+			})
+		}
+	}
+}
