@@ -8,17 +8,18 @@ import (
 )
 
 // A TokenSource returns an access token for OAuth 2.0, RFC 6749, section 1.4. It
-// is asked once for each session, and again if the server refuses the token that
-// it gave: then refused is that token, and another is wanted. It must be safe for
-// concurrent use, and should keep tokens for as long as they are good.
+// is asked once for each session, with an empty string, and again if the server
+// refuses the token that it gave: then refused is that token, and another is wanted.
+// It must be safe for concurrent use, return when ctx ends, and should keep tokens for
+// as long as they are good. Its errors are printed: they must not show a token.
 type TokenSource func(ctx context.Context, refused string) (token string, err error)
 
 // Token returns credentials that show a bearer token (RFC 6750) with the first of
 // these mechanisms that the server offers: OAUTHBEARER (RFC 7628), XOAUTH2 (what
 // Google and Microsoft had before). They never turn to a password.
 //
-// A token that the server refuses is replaced once per session; sessions whose
-// token was the same share what comes in its place. If that is refused, too, or
+// A token that the server refuses is replaced once per session; concurrent sessions
+// whose token was the same share what comes in its place. If that is refused, too, or
 // there is no other, the error wraps a [*TokenError] where the server said why.
 func Token(username string, source TokenSource) Credentials {
 	return &tokenCredentials{
@@ -44,11 +45,11 @@ func (t *tokenCredentials) Exchange(ctx context.Context, server Server) (Mechani
 	}
 	for _, name := range tokenMechanisms() {
 		if contains(server.Mechanisms, name) {
-			token, err := t.tokens.first(ctx)
+			token, known, err := t.tokens.first(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return t.bearer(name, server.Name, token)
+			return t.bearer(name, server.Name, token, known)
 		}
 	}
 	return nil, &MechanismError{Offered: slices.Clone(server.Mechanisms), Allowed: tokenMechanisms()}
@@ -56,7 +57,7 @@ func (t *tokenCredentials) Exchange(ctx context.Context, server Server) (Mechani
 
 // bearer makes an exchange of a token. What does not belong into a token would be
 // a field of its own.
-func (t *tokenCredentials) bearer(name, host, token string) (Mechanism, error) {
+func (t *tokenCredentials) bearer(name, host, token string, known *renewal) (Mechanism, error) {
 	if err := sendable(name, "username", t.username, nul, separator, notUTF8); err != nil {
 		return nil, err
 	}
@@ -79,11 +80,11 @@ func (t *tokenCredentials) bearer(name, host, token string) (Mechanism, error) {
 		name:    name,
 		message: func() string { return message },
 		renew: func(ctx context.Context) (Mechanism, error) {
-			fresh, err := t.tokens.after(ctx, token)
+			fresh, err := t.tokens.after(ctx, token, known)
 			if err != nil {
 				return nil, err
 			}
-			return t.bearer(name, host, fresh)
+			return t.bearer(name, host, fresh, nil)
 		},
 	}, nil
 }

@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 )
 
@@ -25,17 +26,31 @@ type renewal struct {
 
 func newTokens(source TokenSource) *tokens { return &tokens{source: source} }
 
-// first returns a token that is as good as any, as far as the source knows.
-func (t *tokens) first(ctx context.Context) (string, error) {
-	token, err := t.source(ctx, "")
-	return token, sourceError(err)
+// first returns a token that is as good as any, as far as the source knows, and the
+// renewal that it knows of.
+func (t *tokens) first(ctx context.Context) (token string, known *renewal, err error) {
+	known = t.last()
+	token, err = t.source(ctx, "")
+	return token, known, sourceError(err)
+}
+
+// last returns the renewal that is over, or nil.
+func (t *tokens) last() *renewal {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.renewal == nil || !t.renewal.isOver() {
+		return nil
+	}
+	return t.renewal
 }
 
 // after returns a token in place of one that was refused. Of the sessions that
-// were refused the same, one asks, and the others get what it got.
-func (t *tokens) after(ctx context.Context, refused string) (string, error) {
+// were refused the same, one asks, and the others get what it got; but not those
+// that were given the token although this renewal was known: its outcome may be as
+// old as the token.
+func (t *tokens) after(ctx context.Context, refused string, known *renewal) (string, error) {
 	for {
-		r, mine := t.join(refused)
+		r, mine := t.join(refused, known)
 		if mine {
 			return t.renew(ctx, r)
 		}
@@ -54,12 +69,12 @@ func (t *tokens) after(ctx context.Context, refused string) (string, error) {
 	}
 }
 
-// join returns the renewal under way or, of the same token, the last one; or a new
-// one and true.
-func (t *tokens) join(refused string) (r *renewal, mine bool) {
+// join returns the renewal under way or, of the same token, the last one if it is
+// news; or a new one and true.
+func (t *tokens) join(refused string, known *renewal) (r *renewal, mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if r = t.renewal; r != nil && (!r.isOver() || r.of() == refused && r.token != nil) {
+	if r = t.renewal; r != nil && (!r.isOver() || r != known && r.of() == refused && r.token != nil) {
 		return r, false
 	}
 	t.renewal = &renewal{of: func() string { return refused }, over: make(chan struct{})}
@@ -108,5 +123,9 @@ func sourceError(err error) error {
 
 type tokenSourceError struct{ err error }
 
-func (e *tokenSourceError) Error() string { return "no token to be had: " + e.err.Error() }
+// Error returns one line, whatever the source wrote: an HTTP response, as often as not.
+func (e *tokenSourceError) Error() string {
+	return "no token to be had: " + strings.Join(strings.Fields(e.err.Error()), " ")
+}
+
 func (e *tokenSourceError) Unwrap() error { return e.err }
