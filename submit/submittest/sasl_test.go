@@ -69,32 +69,30 @@ func offering(t *testing.T, mechanisms ...string) *submittest.Server {
 }
 
 // Every mechanism works with the real client, on both ports, with both versions
-// of TLS: tls-unique (RFC 5929) with 1.2, tls-exporter (RFC 9266) with 1.3. The
+// of TLS: tls-unique (RFC 5929) with 1.2, tls-exporter (RFC 9266) with 1.3. One
 // name has what SCRAM and OAUTHBEARER must write otherwise (RFC 5802, section
 // 5.1).
 func TestEveryMechanism(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		for _, name := range []string{"me@example.com", "a=b,c"} {
-			s := started(t, func(s *submittest.Server) {
-				s.Users = map[string]string{name: secret, "other": "another"}
-				s.Mechanisms = allMechanisms()
-				s.TLS = &tls.Config{MaxVersion: version}
-			})
-			for _, service := range services() {
-				for _, mechanism := range allMechanisms() {
-					label := fmt.Sprint(tls.VersionName(version), name, service, mechanism)
-					before := len(s.Messages())
-					require.NoError(t, submitOver(t, service, proving(s, mechanism, name, secret)), label)
-					require.Len(t, s.Messages(), before+1, label)
-					m := s.Messages()[before]
-					require.Equal(t, name, m.User, label)
-					require.Equal(t, version, m.TLS.Version, label)
-					require.Equal(t, service, m.Via.Service, label)
-					require.Contains(t, lastConversation(s), "\nC: AUTH "+mechanism, label)
-				}
+		s := started(t, func(s *submittest.Server) {
+			s.Users = map[string]string{"me@example.com": secret, "a=b,c": secret, "other": "another"}
+			s.Mechanisms = allMechanisms()
+			s.TLS = &tls.Config{MaxVersion: version}
+		})
+		for service, name := range map[string]string{submit.Submissions: "me@example.com", submit.Submission: "a=b,c"} {
+			for _, mechanism := range allMechanisms() {
+				label := fmt.Sprint(tls.VersionName(version), ", ", service, ", ", mechanism)
+				before := len(s.Messages())
+				require.NoError(t, submitOver(t, service, proving(s, mechanism, name, secret)), label)
+				require.Len(t, s.Messages(), before+1, label)
+				m := s.Messages()[before]
+				require.Equal(t, name, m.User, label)
+				require.Equal(t, version, m.TLS.Version, label)
+				require.Equal(t, service, m.Via.Service, label)
+				require.Contains(t, lastConversation(s), "\nC: AUTH "+mechanism, label)
 			}
-			requireNoSecrets(t, s)
 		}
+		requireNoSecrets(t, s)
 	}
 }
 
@@ -256,11 +254,11 @@ func TestClientCertificatesRequired(t *testing.T) {
 	require.NoError(t, submitOver(t, submit.Submissions, c))
 }
 
-// What each cheat looks like to the client, on both ports and with both versions
-// of TLS: nothing is submitted, but where the cheat is harmless.
+// What each cheat looks like to the client, over implicit TLS 1.3 or over
+// STARTTLS with 1.2: nothing is submitted, but where the cheat is harmless.
 func TestCheats(t *testing.T) {
 	const unproven, odd = "server claims success without having proved itself", "server's challenge is not acceptable"
-	for _, test := range []struct {
+	for n, test := range []struct {
 		do         submittest.Action
 		mechanisms []string
 		is         []error
@@ -285,32 +283,36 @@ func TestCheats(t *testing.T) {
 		{submittest.AskForever, allMechanisms(), nil, "unexpected|not acceptable"},
 		{submittest.IgnoreCancel, allMechanisms(), nil, "unexpected|not acceptable"},
 	} {
-		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			s := started(t, func(s *submittest.Server) {
+		servers := map[string]*submittest.Server{}
+		for service, version := range map[string]uint16{submit.Submissions: tls.VersionTLS13, submit.Submission: tls.VersionTLS12} {
+			servers[service] = started(t, func(s *submittest.Server) {
 				s.Users = map[string]string{"me": secret}
 				s.Mechanisms = allMechanisms()
 				s.TLS = &tls.Config{MaxVersion: version}
 				s.Faults = []submittest.Fault{{Phase: submit.PhaseAuth, Do: test.do, Text: textOf(test.do)}}
 			})
-			for _, mechanism := range test.mechanisms {
-				for _, service := range services() {
-					label := fmt.Sprint(test.do, ", ", mechanism, ", ", service, ", ", tls.VersionName(version))
-					before := len(s.Messages())
-					err := submitOver(t, service, proving(s, mechanism, "me", secret))
-					if test.says == "" {
-						require.NoError(t, err, label)
-						require.Len(t, s.Messages(), before+1, label)
-						continue
-					}
-					require.Error(t, err, label)
-					require.Regexp(t, test.says, err.Error(), label)
-					for _, is := range test.is {
-						require.ErrorIs(t, err, is, label)
-					}
-					require.Len(t, s.Messages(), before, label)
-				}
+		}
+		for i, mechanism := range test.mechanisms {
+			service := services()[(i+n)%2]
+			s := servers[service]
+			label := fmt.Sprint(test.do, ", ", mechanism, ", ", service)
+			before := len(s.Messages())
+			err := submitOver(t, service, proving(s, mechanism, "me", secret))
+			if test.says == "" {
+				require.NoError(t, err, label)
+				require.Len(t, s.Messages(), before+1, label)
+				continue
 			}
+			require.Error(t, err, label)
+			require.Regexp(t, test.says, err.Error(), label)
+			for _, is := range test.is {
+				require.ErrorIs(t, err, is, label)
+			}
+			require.Len(t, s.Messages(), before, label)
+		}
+		for _, s := range servers {
 			requireNoSecrets(t, s)
+			s.Close()
 		}
 	}
 }
