@@ -14,6 +14,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -164,28 +165,30 @@ func TestFileMemoryAmongProcesses(t *testing.T) {
 	require.Equal(t, []string{"memory.json"}, beside(t, m))
 }
 
-// Two memories of one process, with one file, are as two processes.
+// Memories of one process, with one file, are as processes to each other.
 func TestFileMemoriesOfOneProcess(t *testing.T) {
 	m := fileMemory(t)
-	var all sync.WaitGroup
-	for i := range 4 {
-		all.Go(func() {
-			mine := &negotiate.FileMemory{Path: m.Path, OnError: m.OnError}
-			for j := range 8 {
-				mine.Store(t.Context(), fmt.Sprint(i, j), chosen(465, time.Hour))
-				if _, ok := mine.Load(t.Context(), fmt.Sprint(i, j)); !ok {
-					t.Errorf("%d %d was lost", i, j)
+	synctest.Test(t, func(t *testing.T) {
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				mine := &negotiate.FileMemory{Path: m.Path, OnError: m.OnError}
+				for j := range 8 {
+					mine.Store(t.Context(), fmt.Sprint(i, j), chosen(465, time.Hour))
+					if _, ok := mine.Load(t.Context(), fmt.Sprint(i, j)); !ok {
+						t.Errorf("%d %d was lost", i, j)
+					}
 				}
-			}
-		})
-	}
-	all.Wait()
-	for i := range 4 {
-		for j := range 8 {
-			_, ok := m.Load(t.Context(), fmt.Sprint(i, j))
-			require.True(t, ok, "%d %d was lost", i, j)
+			})
 		}
-	}
+		all.Wait()
+		for i := range 4 {
+			for j := range 8 {
+				_, ok := m.Load(t.Context(), fmt.Sprint(i, j))
+				require.True(t, ok, "%d %d was lost", i, j)
+			}
+		}
+	})
 }
 
 // Whoever is killed, at whatever moment, leaves a whole file with all that he has

@@ -108,34 +108,39 @@ func TestProcessMemoryDropsWhatIsOver(t *testing.T) {
 	})
 }
 
-// The race detector sees to it that methods may be called concurrently.
+// The race detector sees to it that methods may be called concurrently. In virtual
+// time nobody waits too long for his turn, however slow the machine is.
 func TestMemoriesAreSafeForConcurrentUse(t *testing.T) {
 	for name, memory := range map[string]negotiate.Memory{
 		"process": new(negotiate.ProcessMemory),
 		"file":    fileMemory(t),
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := chosen(465, time.Hour)
-			var all sync.WaitGroup
-			for i := range 8 {
-				all.Go(func() {
-					for j := range 4 {
-						memory.Store(t.Context(), fmt.Sprint(i, j), want)
-						memory.Store(t.Context(), fmt.Sprint(i, "not for long"), want)
-						memory.Forget(t.Context(), fmt.Sprint(i, "not for long"))
-					}
-				})
-			}
-			all.Wait()
-			for i := range 8 {
-				for j := range 4 {
-					got, ok := memory.Load(t.Context(), fmt.Sprint(i, j))
-					require.True(t, ok, "%d %d was lost", i, j)
-					require.Equal(t, want, got)
-				}
-				_, ok := memory.Load(t.Context(), fmt.Sprint(i, "not for long"))
-				require.False(t, ok)
+			synctest.Test(t, func(t *testing.T) { useConcurrently(t, memory) })
+		})
+	}
+}
+
+func useConcurrently(t *testing.T, memory negotiate.Memory) {
+	want := chosen(465, time.Hour)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for j := range 4 {
+				memory.Store(t.Context(), fmt.Sprint(i, j), want)
+				memory.Store(t.Context(), fmt.Sprint(i, "not for long"), want)
+				memory.Forget(t.Context(), fmt.Sprint(i, "not for long"))
 			}
 		})
+	}
+	all.Wait()
+	for i := range 8 {
+		for j := range 4 {
+			got, ok := memory.Load(t.Context(), fmt.Sprint(i, j))
+			require.True(t, ok, "%d %d was lost", i, j)
+			require.Equal(t, want, got)
+		}
+		_, ok := memory.Load(t.Context(), fmt.Sprint(i, "not for long"))
+		require.False(t, ok)
 	}
 }
