@@ -14,7 +14,6 @@ const (
 	maxFile       = 256 << 10 // octets
 	maxDepth      = 32        // elements in one another
 	maxAttributes = 64        // of one element
-	maxText       = 1000      // octets of a value
 )
 
 // An outgoing is an outgoingServer element of type smtp, as it is in the file.
@@ -30,7 +29,6 @@ type outgoing struct {
 // Nothing is fetched and nothing is expanded: a document type declaration is not
 // read, so that of entities only XML's own five exist.
 func readAutoconfig(file []byte) ([]outgoing, error) {
-	file = bytes.TrimPrefix(file, []byte("\ufeff"))
 	decoder := xml.NewDecoder(bytes.NewReader(file))
 	decoder.CharsetReader = charset
 	var r configReader
@@ -90,8 +88,8 @@ func (r *configReader) take(token xml.Token) error {
 	case xml.EndElement:
 		r.close()
 	case xml.CharData:
-		if r.inner != "" && r.depth == len(configPath)+1 && r.text.Len() <= maxText {
-			r.text.Write(token[:min(len(token), maxText+1)])
+		if r.inner != "" && r.depth == len(configPath)+1 {
+			r.text.Write(token)
 		}
 	}
 	return nil

@@ -81,6 +81,7 @@ func TestAutoconfigBounds(t *testing.T) {
 		"64 attributes":               {inside(attributes(64)), 1, ""},
 		"65 attributes":               {inside(attributes(65)), 0, "autoconfig file has an element of more than 64 attributes"},
 		"1000 servers":                {inside(many.String()), 20, ""},
+		"another one at last":         {inside(strings.Repeat(smtp("s.example.com", 465, "SSL"), 500)), 2, ""},
 		"the same one, often":         {inside(strings.Repeat(end, 500)), 1, ""},
 		"a long name":                 {inside(server("<username>" + strings.Repeat("x", 1000) + "</username>")), 2, ""},
 		"too long a name":             {inside(server("<username>" + strings.Repeat("x", 1001) + "</username>")), 1, ""},

@@ -266,6 +266,13 @@ func TestDiscoverInternationalised(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"submissions://smtp.xn--bcher-kva.example:465 SRV, trusted"}, lines(found))
 	require.Equal(t, "jürgen@Bücher.example", found[0].Username)
+
+	w = newWorld(t, nil, pages{"autoconfig.xn--bcher-kva.example/mail/config-v1.1.xml": file(`<outgoingServer type="smtp">` +
+		`<hostname>smtp.%EMAILDOMAIN%</hostname><port>465</port><socketType>SSL</socketType><username>%EMAILADDRESS%</username></outgoingServer>`)})
+	found, err = negotiate.Discover(t.Context(), "jürgen@Bücher.example", w.discovery())
+	require.NoError(t, err)
+	require.Equal(t, []string{"submissions://smtp.xn--bcher-kva.example:465 autoconfig, trusted"}, lines(found))
+	require.Equal(t, "jürgen@Bücher.example", found[0].Username)
 }
 
 // Nothing is asked about what is no address.
