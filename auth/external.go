@@ -41,25 +41,26 @@ func (e *externalCredentials) Exchange(_ context.Context, server Server) (Mechan
 	case !server.ClientCertificate:
 		return nil, ErrNoCertificate
 	}
-	return &external{Client: sasl.NewExternalClient(e.identity)}, nil
+	return &external{shown: shown{fmt.Sprintf("EXTERNAL as %q", e.identity)}, client: sasl.NewExternalClient(e.identity)}, nil
 }
 
 // external is one message, and no word from the server but the outcome.
 type external struct {
-	sasl.Client
+	shown
+	client       sasl.Client
 	sent, broken bool
 }
 
 // Start returns the identity as the initial response.
 func (e *external) Start() (mechanism string, response []byte, err error) {
 	e.sent = true
-	return e.Client.Start()
+	return e.client.Start()
 }
 
 // Next refuses any challenge: there is nothing else to say.
 func (e *external) Next(challenge []byte) ([]byte, error) {
 	e.broken = true
-	_, err := e.Client.Next(challenge)
+	_, err := e.client.Next(challenge)
 	return nil, fmt.Errorf("EXTERNAL: %w", err)
 }
 

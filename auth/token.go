@@ -58,27 +58,25 @@ func (t *tokenCredentials) Exchange(ctx context.Context, server Server) (Mechani
 // bearer makes an exchange of a token. What does not belong into a token would be
 // a field of its own.
 func (t *tokenCredentials) bearer(name, host, token string, known *renewal) (Mechanism, error) {
-	if err := sendable(name, "username", t.username, nul, separator, notUTF8); err != nil {
+	flaws := []flaw{nul, separator, notUTF8}
+	if name == "XOAUTH2" { // where the username is no option
+		flaws = append(flaws, empty)
+	}
+	if err := sendable(name, "username", t.username, flaws...); err != nil {
 		return nil, err
 	}
 	if err := sendable(name, "token", token, empty, notB64Token); err != nil {
 		return nil, err
 	}
-	var message string
-	switch name {
-	case "OAUTHBEARER": // RFC 7628, section 3.1
-		message = "n,"
-		if t.username != "" {
-			message += "a=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(t.username)
-		}
-		message += ",\x01host=" + host + "\x01auth=Bearer " + token + "\x01\x01"
-	default:
-		message = "user=" + t.username + "\x01auth=Bearer " + token + "\x01\x01"
+	message := xoauth2(t.username, token)
+	if name == "OAUTHBEARER" {
+		message = oauthbearer(t.username, host, token)
 	}
 	return &bearer{
-		shown:   shown{fmt.Sprintf("%s as %q", name, t.username)},
+		shown:   shown{name + " as " + keep(t.username, token).name()},
 		name:    name,
 		message: func() string { return message },
+		refuse:  func(challenge []byte) error { return tokenError(challenge).without(token, message) },
 		renew: func(ctx context.Context) (Mechanism, error) {
 			fresh, err := t.tokens.after(ctx, token, known)
 			if err != nil {
@@ -87,6 +85,21 @@ func (t *tokenCredentials) bearer(name, host, token string, known *renewal) (Mec
 			return t.bearer(name, host, fresh, nil)
 		},
 	}, nil
+}
+
+// oauthbearer is the message of RFC 7628, section 3.1. The port is for tokens that are
+// digests of the request, and those are of another mechanism.
+func oauthbearer(username, host, token string) string {
+	message := "n,"
+	if username != "" {
+		message += "a=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(username)
+	}
+	return message + ",\x01host=" + host + "\x01auth=Bearer " + token + "\x01\x01"
+}
+
+// xoauth2 is the message that Google describes.
+func xoauth2(username, token string) string {
+	return "user=" + username + "\x01auth=Bearer " + token + "\x01\x01"
 }
 
 func separator(value string) string {
@@ -113,7 +126,8 @@ func notB64Token(value string) string {
 type bearer struct {
 	shown
 	name    string
-	message func() string // a closure, since there is the token in it
+	message func() string // closures, since there is the token in them
+	refuse  func(challenge []byte) error
 	renew   func(context.Context) (Mechanism, error)
 	sent    bool
 	refused error
@@ -133,7 +147,7 @@ func (b *bearer) Next(challenge []byte) ([]byte, error) {
 	if b.refused != nil {
 		return nil, fmt.Errorf("%s: %w: it comes after the error", b.name, ErrChallenge)
 	}
-	b.refused = tokenError(challenge)
+	b.refused = b.refuse(challenge)
 	if b.name == "OAUTHBEARER" {
 		return []byte{1}, nil
 	}

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"strings"
 )
@@ -26,7 +27,7 @@ func (e *TokenError) Error() string {
 }
 
 // tokenError reads the JSON that a challenge is. What is none says nothing.
-func tokenError(challenge []byte) error {
+func tokenError(challenge []byte) *TokenError {
 	var said struct {
 		Status any    `json:"status"` // a string, but a number has been seen
 		Scope  string `json:"scope"`
@@ -39,6 +40,23 @@ func tokenError(challenge []byte) error {
 		status = string(number)
 	}
 	return &TokenError{Status: status, Scope: said.Scope, Config: said.Config}
+}
+
+// without returns e without any field that quotes the token or what it was sent in,
+// whole or cut short: errors end up in logs.
+func (e *TokenError) without(token, message string) *TokenError {
+	const (
+		least = 6 // less would spare nothing and maim the text
+		piece = 8
+	)
+	hide := func(field string) string {
+		sent := base64.StdEncoding.EncodeToString([]byte(message))
+		if len(token) >= least && strings.Contains(field, token[:min(piece, len(token))]) || strings.Contains(field, sent[:2*piece]) {
+			return "***"
+		}
+		return field
+	}
+	return &TokenError{Status: hide(e.Status), Scope: hide(e.Scope), Config: hide(e.Config)}
 }
 
 // brief is what a server wrote, fit for a line.
