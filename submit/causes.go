@@ -189,7 +189,7 @@ func handshakeCause(err error, upgraded bool, name string, port int) error {
 	case errors.As(err, &record) && !isRecord(record.RecordHeader):
 		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:]), port: port}
 	case errors.As(err, &verify), isOfCertificate(err):
-		return (&notAccepted{err}).cause(name)
+		return (&notAccepted{err: err}).cause(name)
 	case errors.As(err, &op) && op.Op == "remote error":
 		return &cause{meaning: ErrInsecure, text: "server broke off the TLS handshake: " + op.Err.Error(), err: err, whole: true}
 	}

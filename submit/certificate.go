@@ -16,8 +16,11 @@ import (
 func (e *notAccepted) cause(name string) error {
 	var verify *tls.CertificateVerificationError
 	text := ErrCertificate.Error() + ": " + e.err.Error()
-	if errors.As(e.err, &verify) && len(verify.UnverifiedCertificates) > 0 {
+	switch {
+	case errors.As(e.err, &verify) && len(verify.UnverifiedCertificates) > 0:
 		text = certificateText(verify, name, time.Now())
+	case e.leaf != nil:
+		text = fmt.Sprintf("%s (%s; %s)", text, names(e.leaf, name), origin(e.leaf))
 	}
 	return &cause{meaning: ErrInsecure, text: text, err: errors.Join(ErrCertificate, e.err), whole: true}
 }

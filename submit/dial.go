@@ -171,11 +171,6 @@ func (s *Session) meet(ctx context.Context) error {
 	return s.introduce(ctx, PhaseHello, greeting)
 }
 
-func (s *Session) greet(ctx context.Context) error {
-	_, err := s.greeting(ctx)
-	return err
-}
-
 // greeting waits for the server to speak first (RFC 5321, section 4.3.1), and
 // recognises one that is no SMTP server, or waits for TLS.
 func (s *Session) greeting(ctx context.Context) (r wire.Reply, err error) {

@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -89,26 +90,32 @@ func (c *Config) tlsFor(host string) (*tls.Config, error) {
 // refuse a certificate is another thing than to fail in a handshake.
 func markCallers(t *tls.Config) {
 	if verify := t.VerifyConnection; verify != nil {
-		t.VerifyConnection = func(state tls.ConnectionState) error { return accepted(verify(state)) }
+		t.VerifyConnection = func(state tls.ConnectionState) error {
+			return accepted(verify(state), state.PeerCertificates[0])
+		}
 	}
 	if verify := t.VerifyPeerCertificate; verify != nil {
 		t.VerifyPeerCertificate = func(raw [][]byte, chains [][]*x509.Certificate) error {
-			return accepted(verify(raw, chains))
+			leaf, err := x509.ParseCertificate(raw[0]) // of a server there is one, and it was parsed before
+			return cmp.Or(accepted(verify(raw, chains), leaf), err)
 		}
 	}
 }
 
-func accepted(err error) error {
+func accepted(err error, leaf *x509.Certificate) error {
 	if err == nil {
 		return nil
 	}
-	return &notAccepted{err}
+	return &notAccepted{err: err, leaf: leaf}
 }
 
 // notAccepted says that a certificate was looked at and refused. It is opaque on
 // its way through a handshake: the caller's verification may ask others over a
 // network, and its failure must not look like one of this connection.
-type notAccepted struct{ err error }
+type notAccepted struct {
+	err  error
+	leaf *x509.Certificate // nil where err has it
+}
 
 func (e *notAccepted) Error() string { return e.err.Error() }
 
@@ -150,7 +157,7 @@ func (c *Config) checkVerified(conn *tls.Conn) error {
 		return nil
 	case c.TLS != nil && c.TLS.VerifyConnection != nil:
 		if err := c.TLS.VerifyConnection(state); err != nil {
-			return (&notAccepted{err}).cause(state.ServerName)
+			return (&notAccepted{err: err, leaf: state.PeerCertificates[0]}).cause(state.ServerName)
 		}
 		return nil
 	}

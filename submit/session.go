@@ -65,10 +65,7 @@ func NewSession(ctx context.Context, conn *tls.Conn, c Config) (*Session, error)
 		if err := s.adopt(ctx, conn); err != nil {
 			return err
 		}
-		if err := s.greet(ctx); err != nil {
-			return err
-		}
-		return s.hello(ctx, PhaseHello)
+		return s.meet(ctx)
 	})
 }
 

@@ -42,6 +42,12 @@ func (t *STARTTLS) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	return Over(ctx, t, m)
 }
 
+// noSTARTTLS is the error of a server that does not offer STARTTLS, or refuses it
+// with err.
 func noSTARTTLS(err error) error {
-	return &cause{meaning: ErrInsecure, text: ErrNoSTARTTLS.Error(), err: errors.Join(ErrNoSTARTTLS, err), whole: true}
+	text := ErrNoSTARTTLS.Error()
+	if err != nil {
+		text = "server offers STARTTLS and then refuses it"
+	}
+	return &cause{meaning: ErrInsecure, text: text, err: errors.Join(ErrNoSTARTTLS, err), whole: true}
 }
