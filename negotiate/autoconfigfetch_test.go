@@ -120,7 +120,7 @@ func bomb(rw http.ResponseWriter, r *http.Request) {
 	}
 	rw.Header().Set("Content-Encoding", "gzip")
 	z := gzip.NewWriter(rw)
-	_, _ = z.Write(make([]byte, 1<<20))
+	_, _ = z.Write(make([]byte, 1<<16))
 	_ = z.Close()
 }
 
