@@ -504,6 +504,51 @@ func TestProbeForeseesTheRace(t *testing.T) {
 	}
 }
 
+// It also foresees that where STARTTLS was stripped only TLS from the first byte
+// may follow, whatever fails after it.
+func TestProbeDoesNotForgetStripping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		p.Refuse(at465)
+		fault(submit.Submission, submit.PhaseHello, submittest.Strip)(p)
+		another := submittest.NewUnstartedServer(t)
+		another.Implicit, another.STARTTLS = p.Listen(host+":2465"), p.Listen(host+":2587")
+		another.Users = map[string]string{user: password}
+		require.NoError(t, another.Start())
+		fine := p.config
+		fine.TLS = another.Config().TLS
+		n := p.prober(t, negotiate.Policy{})
+		n.Transports = []submit.Transport{
+			&submit.STARTTLS{Host: host, Config: p.config},
+			&submit.ImplicitTLS{Host: host, Config: p.config},
+			&submit.STARTTLS{Host: host, Port: 2587, Config: fine},
+		}
+		r, err := n.Probe(t.Context())
+		require.ErrorIs(t, err, submit.ErrNoSTARTTLS)
+		require.Contains(t, attempt(t, r, 2587).Diagnosis(), "works; ")
+		require.Regexp(t, "Nothing is used although something works: where STARTTLS", page(t, r, negotiate.Terminal{}))
+
+		n.Transports = append(n.Transports, &submit.ImplicitTLS{Host: host, Port: 2465, Config: fine})
+		r, err = n.Probe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, negotiate.Won, attempt(t, r, 2465).Outcome)
+		require.Equal(t, negotiate.Lost, attempt(t, r, 2587).Outcome)
+	})
+}
+
+// What is ready at the moment at which another fails for good is in time.
+func TestProbeOfATie(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		p.SetRTT(at465, 300*ms+1) // the certificate is seen after two round trips
+		fault(submit.Submissions, submit.PhaseHandshake, submittest.WrongName)(p)
+		r, err := p.prober(t, negotiate.Policy{HeadStart: 2}).Probe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 600*ms+2, attempt(t, r, 465).Took)
+		require.Equal(t, 600*ms, attempt(t, r, 587).Took)
+	})
+}
+
 // The button that tests somebody's settings: what is there, and would it do?
 func ExampleNegotiator_Probe() {
 	example := exampleServer() // a server of the example's own

@@ -214,6 +214,7 @@ func TestReportWarnsOfDates(t *testing.T) {
 		says        string
 	}{
 		{-time.Hour, 15*24*time.Hour + time.Hour, ", 15 days left"},
+		{-time.Hour, 14*24*time.Hour + time.Hour, ", 14 days left"},
 		{-time.Hour, 13*24*time.Hour + time.Hour, ", EXPIRES in 13 days"},
 		{-time.Hour, 24*time.Hour + time.Hour, ", EXPIRES in 1 day\n"},
 		{-time.Hour, -49 * time.Hour, ", EXPIRED 2 days ago"},
@@ -337,6 +338,16 @@ func TestHostileTextIsLegible(t *testing.T) {
 		}
 		require.NotContains(t, r.Diagnosis(), "\n")
 	})
+}
+
+// Also where it is short enough for a table, and where nothing was chosen.
+func TestShortHostileTextIsLegible(t *testing.T) {
+	r := &negotiate.Report{Attempts: []negotiate.Attempt{{Outcome: negotiate.Failed, Err: errors.New("\x1b"), Address: "\x1b:1",
+		Endpoint: submit.Endpoint{Service: "s", Host: "\x1b", Port: 1}}}}
+	require.Regexp(t, `  s://\\x1b:1  fails   -    0.0ms  \\x1b:1\n`, page(t, r, negotiate.Terminal{}))
+	for _, text := range []string{page(t, r, negotiate.Terminal{}), r.Diagnosis(), r.String()} {
+		require.NotContains(t, text, "\x1b")
+	}
 }
 
 // withoutColour takes the colours away that a page may have.
