@@ -52,19 +52,36 @@ func bindingOfServer(t testing.TB, state *tls.ConnectionState) scram.ChannelBind
 // offers -PLUS.
 func scramServer(t testing.TB, mechanism string, binding scram.ChannelBinding) *scram.ServerConversation {
 	t.Helper()
-	h := hashOf(t, mechanism)
-	user, err := h.NewClient("tim", "tanstaaftanstaaf", "")
-	require.NoError(t, err)
-	stored, err := user.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
-	require.NoError(t, err)
-	server, err := h.NewServer(func(name string) (scram.StoredCredentials, error) {
-		if name != "tim" {
+	return scramKnows(t, mechanism, "tim", "tanstaaftanstaaf").NewConversationWithChannelBinding(binding)
+}
+
+// scramServerOf is one that knows somebody else, and binds nothing.
+func scramServerOf(t testing.TB, mechanism, username, password string) *scram.ServerConversation {
+	t.Helper()
+	return scramKnows(t, mechanism, username, password).NewConversation()
+}
+
+func scramKnows(t testing.TB, mechanism, username, password string) *scram.Server {
+	t.Helper()
+	stored := storedFor(t, mechanism, username, password)
+	server, err := hashOf(t, mechanism).NewServer(func(name string) (scram.StoredCredentials, error) {
+		if name != username {
 			return scram.StoredCredentials{}, fmt.Errorf("no such user: %q", name)
 		}
 		return stored, nil
 	})
 	require.NoError(t, err)
-	return server.NewConversationWithChannelBinding(binding)
+	return server
+}
+
+// storedFor is what a server keeps of a password.
+func storedFor(t testing.TB, mechanism, username, password string) scram.StoredCredentials {
+	t.Helper()
+	user, err := hashOf(t, mechanism).NewClient(username, password, "")
+	require.NoError(t, err)
+	stored, err := user.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
+	require.NoError(t, err)
+	return stored
 }
 
 // converse plays an exchange to its end, and returns how it began, and what either

@@ -76,7 +76,7 @@ func (t *tokenCredentials) bearer(name, host, token string, known *renewal) (Mec
 		shown:   shown{name + " as " + keep(t.username, token).name()},
 		name:    name,
 		message: func() string { return message },
-		refuse:  func(challenge []byte) error { return tokenError(challenge).without(token, message) },
+		refuse:  func(challenge []byte) error { return tokenError(challenge).without(token) },
 		renew: func(ctx context.Context) (Mechanism, error) {
 			fresh, err := t.tokens.after(ctx, token, known)
 			if err != nil {

@@ -42,21 +42,37 @@ func tokenError(challenge []byte) *TokenError {
 	return &TokenError{Status: status, Scope: said.Scope, Config: said.Config}
 }
 
-// without returns e without any field that quotes the token or what it was sent in,
-// whole or cut short: errors end up in logs.
-func (e *TokenError) without(token, message string) *TokenError {
+// without returns e without any field that quotes the token, whole or cut short, as it
+// is or in what it was sent in: errors end up in logs.
+func (e *TokenError) without(token string) *TokenError {
 	const (
 		least = 6 // less would spare nothing and maim the text
 		piece = 8
 	)
+	if len(token) < least {
+		return e
+	}
+	traces := traces(token[:min(piece, len(token))])
 	hide := func(field string) string {
-		sent := base64.StdEncoding.EncodeToString([]byte(message))
-		if len(token) >= least && strings.Contains(field, token[:min(piece, len(token))]) || strings.Contains(field, sent[:2*piece]) {
-			return "***"
+		for _, trace := range traces {
+			if strings.Contains(field, trace) {
+				return "***"
+			}
 		}
 		return field
 	}
 	return &TokenError{Status: hide(e.Status), Scope: hide(e.Scope), Config: hide(e.Config)}
+}
+
+// traces are a text and what base64 makes of it, wherever it is in something longer:
+// there are three ways in which its octets can meet those of the encoding.
+func traces(text string) []string {
+	all := []string{text}
+	for before := range 3 {
+		encoded := base64.RawStdEncoding.EncodeToString([]byte(strings.Repeat("x", before) + text))
+		all = append(all, encoded[(before*8+5)/6:(before+len(text))*8/6])
+	}
+	return all
 }
 
 // brief is what a server wrote, fit for a line.

@@ -28,12 +28,14 @@ const (
 	username = "tim@example.com"
 	password = `tanstaaf"47\11€` // with what %q and JSON escape
 	response = "\x00" + username + "\x00" + password
+	token    = "ya29.tanstaafl/token==" // which JSON and URLs may escape
+	bearer   = "user=" + username + "\x01auth=Bearer " + token + "\x01\x01"
 )
 
 // disguises are the forms in which a secret gets into a log unnoticed.
 func disguises() []string {
 	var forms []string
-	for _, secret := range []string{password, response} {
+	for _, secret := range []string{password, response, token, bearer} {
 		forms = append(forms,
 			secret,
 			strings.Trim(fmt.Sprintf("%q", secret), `"`),
@@ -101,14 +103,11 @@ func secretive(t *testing.T) map[string]any {
 		"Only twice": auth.Only(auth.Only(c, "PLAIN"), "PLAIN"),
 		"Only other": auth.Only(&asked{err: errors.New(password)}, "PLAIN"), // that take no such care
 	}
-	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"} {
 		for challenges := range 4 {
-			m, err := c.Exchange(t.Context(), offering(mechanism))
-			require.NoError(t, err)
-			values[fmt.Sprintf("%s before %d", mechanism, challenges)] = m
-			m, err = auth.Only(c, mechanism).Exchange(t.Context(), offering(mechanism))
-			require.NoError(t, err)
-			_, _, err = m.Start()
+			m := begun(t, auth.Only(c, mechanism), mechanism)
+			values[fmt.Sprintf("%s before %d", mechanism, challenges)] = begun(t, auth.Only(c, mechanism), mechanism)
+			_, _, err := m.Start()
 			require.NoError(t, err)
 			for range challenges {
 				if _, err := m.Next([]byte(password)); err != nil { // a server that echoes
@@ -118,7 +117,79 @@ func secretive(t *testing.T) map[string]any {
 			values[fmt.Sprintf("%s after %d", mechanism, challenges)] = m
 		}
 	}
+	proved(t, c, values)
+	tokened(t, values)
 	return values
+}
+
+// begun starts an exchange. SCRAM keeps the context, and a test's holds the whole test.
+func begun(t *testing.T, c auth.Credentials, mechanism string) auth.Mechanism {
+	t.Helper()
+	m, err := c.Exchange(context.Background(), offering(mechanism))
+	require.NoError(t, err)
+	return m
+}
+
+// proved adds SCRAM as it goes well, and not quite: by then there are keys.
+func proved(t *testing.T, c auth.Credentials, values map[string]any) {
+	for _, h := range hashes {
+		for _, lies := range []bool{false, true} {
+			m := begun(t, auth.Only(c, h.name), h.name)
+			server := scramServerOf(t, h.name, username, password)
+			_, response, err := m.Start()
+			require.NoError(t, err)
+			for range 2 {
+				challenge, err := server.Step(string(response))
+				require.NoError(t, err)
+				if lies && strings.HasPrefix(challenge, "v=") {
+					challenge = "v=" + base64.StdEncoding.EncodeToString([]byte(password))
+				}
+				if response, err = m.Next([]byte(challenge)); err != nil {
+					values[h.name+" lies"] = err
+				}
+			}
+			require.Equal(t, lies, !m.Complete())
+			values[fmt.Sprint(h.name, " proved ", !lies)] = m
+		}
+	}
+	values["Password used"] = c
+}
+
+// tokened adds all that knows a token, refused or not, renewed or not.
+func tokened(t *testing.T, values map[string]any) {
+	for _, mechanism := range []string{"OAUTHBEARER", "XOAUTH2"} {
+		for how, answer := range map[string]auth.TokenSource{
+			"renewed":  func(_ context.Context, refused string) (string, error) { return token + refused, nil },
+			"no other": always(token),
+		} {
+			c := auth.Token(username, answer)
+			m := begun(t, c, mechanism)
+			values[mechanism+" begun"] = m
+			_, _, err := m.Start()
+			require.NoError(t, err)
+			_, err = m.Next(fmt.Appendf(nil, `{"status":%q,"scope":%q}`, token, base64.StdEncoding.EncodeToString([]byte(bearer))))
+			require.NoError(t, err)
+			values[mechanism+" refused"] = m
+			values[mechanism+" refusal"] = m.(auth.Refuser).Refusal()
+			_, err = m.Next([]byte(token))
+			values[mechanism+" error"] = err
+			fresh, err := m.(auth.Renewer).Renew(t.Context())
+			if how == "renewed" {
+				require.NoError(t, err)
+				values[mechanism+" renewed"] = fresh
+			} else {
+				require.Error(t, err)
+				values[mechanism+" not renewed"] = err
+			}
+			values[mechanism+" credentials "+how] = c
+			values[mechanism+" Only "+how] = auth.Only(c, mechanism)
+		}
+		_, err := auth.Token(username, always(token+" ")).Exchange(t.Context(), offering(mechanism))
+		require.Error(t, err)
+		values[mechanism+" unsendable"] = err
+		m := begun(t, auth.Token(token+username, always(token)), mechanism)
+		values[mechanism+" has a username with the token"] = m
+	}
 }
 
 // printed returns v in all the ways there are to print it.
@@ -199,6 +270,10 @@ func TestShown(t *testing.T) {
 	c := auth.Password(username, password)
 	plain, _, _ := start(t, c, "PLAIN")
 	login, _, _ := start(t, c, "LOGIN")
+	scram, _, _ := start(t, c, "SCRAM-SHA-256")
+	cram, _, _ := start(t, auth.Only(c, "CRAM-MD5"), "CRAM-MD5")
+	tokens := auth.Token(username, always(token))
+	shown, _, _ := start(t, tokens, "OAUTHBEARER")
 	for _, test := range []struct {
 		value any
 		want  string
@@ -208,6 +283,11 @@ func TestShown(t *testing.T) {
 		{auth.Only(&asked{err: errors.New(password)}, "PLAIN"), `auth.Only(*auth_test.asked, "PLAIN")`},
 		{plain, `PLAIN as "tim@example.com"`},
 		{login, `LOGIN as "tim@example.com"`},
+		{scram, `SCRAM-SHA-256 as "tim@example.com"`},
+		{cram, `CRAM-MD5 as "tim@example.com"`},
+		{tokens, `auth.Token("tim@example.com", ***)`},
+		{auth.Only(tokens, "XOAUTH2"), `auth.Only(auth.Token("tim@example.com", ***), "XOAUTH2")`},
+		{shown, `OAUTHBEARER as "tim@example.com"`},
 		{auth.Password("t\nim", password), `auth.Password("t\nim", ***)`},
 		{auth.Password("token", "token"), `auth.Password(***, ***)`},
 		{auth.Password("me:token", "token"), `auth.Password(***, ***)`},
@@ -231,8 +311,8 @@ func TestShown(t *testing.T) {
 // A service that has one token for both would show it by its other name.
 func TestUsernameThatIsThePassword(t *testing.T) {
 	c := auth.Password(password, password)
-	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
-		m, _, _ := start(t, c, mechanism)
+	for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-1"} {
+		m := begun(t, c, mechanism)
 		for _, value := range []any{c, auth.Only(c, mechanism), m} {
 			for where, v := range around(value) {
 				for how, text := range printed(v) {
@@ -244,8 +324,8 @@ func TestUsernameThatIsThePassword(t *testing.T) {
 }
 
 func TestErrorsDoNotShowWhatIsUnsendable(t *testing.T) {
-	for _, flaw := range []string{"\x00", "\xff", "\n"} {
-		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+	for _, flaw := range []string{"\x00", "\xff", "\n", "\u0007"} {
+		for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-512"} {
 			for _, c := range []auth.Credentials{
 				auth.Password(username, password+flaw),
 				auth.Password(password+flaw, password),
@@ -270,7 +350,10 @@ func TestPanic(t *testing.T) {
 		panic(fmt.Sprintf("%+v", around(values[name])))
 	}
 
-	for _, name := range []string{"Password", "Only", "PLAIN after 0", "LOGIN after 2"} {
+	for _, name := range []string{
+		"Password", "Only", "PLAIN after 0", "LOGIN after 2", "CRAM-MD5 after 1",
+		"Password used", "SCRAM-SHA-256 proved true", "XOAUTH2 renewed", "OAUTHBEARER refused", "OAUTHBEARER credentials renewed",
+	} {
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPanic$") //nolint:gosec // ourselves
 		child.Env = append(os.Environ(), dying+"="+name, "GOTRACEBACK=all")
 		last, err := child.CombinedOutput()
