@@ -19,7 +19,8 @@ type Credentials interface {
 	// support the mechanism after all (RFC 4954, section 4, replies 504 and
 	// 534), then without that mechanism in server.Mechanisms.
 	//
-	// It returns an error that wraps [ErrNoMechanism] if none of them fits.
+	// It returns an error that wraps [ErrNoMechanism] if none of them fits. The
+	// context is that of the whole exchange, and may be kept until its end.
 	Exchange(ctx context.Context, server Server) (Mechanism, error)
 }
 

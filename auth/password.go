@@ -18,7 +18,7 @@ import (
 // used unless it is named.
 //
 // PLAIN, LOGIN and CRAM-MD5 send both as given; SCRAM prepares them with SASLprep
-// (RFC 4013), as it must. Neither may be empty or contain NUL. PLAIN and SCRAM
+// (RFC 4013), as it must. Neither may be empty, nor contain NUL. PLAIN and SCRAM
 // want both in UTF-8; LOGIN wants the username in UTF-8, and no line end in
 // either. What cannot be sent is refused by Exchange with an error that wraps
 // [ErrUnsendable], but for what SASLprep alone forbids: then SCRAM is passed over.
