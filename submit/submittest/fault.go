@@ -16,8 +16,11 @@ type Fault struct {
 	Phase   submit.Phase // when
 	Do      Action       // what
 
-	Code int    // of the reply, for Refuse, RefuseTemporarily and Retire; 0 means a usual one
-	Text string // what is said; for Strip, the keyword; for AskForever and IgnoreCancel, the challenge before base64; empty means something fitting
+	Code int // of the reply, for Refuse, RefuseTemporarily and Retire; 0 means a usual one
+
+	// Text is what is said; for Strip it is the keyword, for AskForever and
+	// IgnoreCancel the challenge before base64. Empty means something fitting.
+	Text string
 
 	After int // how many times the phase is passed in good order first
 	Times int // how many times things go wrong then; 0 means always

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/xdg-go/scram"
 
 	"github.com/mailport/mailport/auth"
 	"github.com/mailport/mailport/internal/testcert"
@@ -93,6 +94,22 @@ func TestEveryMechanism(t *testing.T) {
 			}
 		}
 		requireNoSecrets(t, s)
+	}
+}
+
+// A resumed connection has a binding of its own.
+func TestBoundToResumedConnection(t *testing.T) {
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		s := started(t, func(s *submittest.Server) {
+			s.Users = map[string]string{"me": secret}
+			s.Mechanisms = []string{"SCRAM-SHA-1-PLUS"}
+			s.TLS = &tls.Config{MaxVersion: version}
+		})
+		c := proving(s, "SCRAM-SHA-1-PLUS", "me", secret)
+		c.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+		require.NoError(t, submitOver(t, submit.Submissions, c))
+		require.NoError(t, submitOver(t, submit.Submissions, c))
+		require.True(t, s.Messages()[1].TLS.DidResume, tls.VersionName(version))
 	}
 }
 
@@ -377,20 +394,45 @@ func TestCheatsThatMakeNoSense(t *testing.T) {
 
 // An authentication that was refused leaves the server ready for the next one.
 func TestAfterACheat(t *testing.T) {
-	for _, do := range []submittest.Action{submittest.AskForever, submittest.NotBase64, submittest.HugeChallenge} {
+	for do, cancelled := range map[submittest.Action]string{
+		submittest.AskForever: "0.0", submittest.NotBase64: "7.0", submittest.HugeChallenge: "7.0",
+	} {
 		s := offering(t, "PLAIN")
 		s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: do, Times: 1})
 		k := talk(t, s)
 		k.do("EHLO c", "250")
 		k.do("AUTH PLAIN "+plain("me", secret), "334 ")
-		k.do("*", "501 5.")
+		k.do("*", "501 5."+cancelled)
 		k.do("MAIL FROM:<a@example.com>", "530")
 		k.do("AUTH PLAIN "+plain("me", secret), "235")
 		k.do("MAIL FROM:<a@example.com>", "250")
 	}
-	s := offering(t, "PLAIN")
-	s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.IgnoreCancel, Text: "again?"})
+	s := offering(t, "PLAIN", "LOGIN", "SCRAM-SHA-1")
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.NotBase64, Text: "?"})
+	answering := talk(t, s)
+	answering.do("EHLO c", "250")
+	answering.do("AUTH LOGIN", "334 ?\n")
+	answering.do(encode("me"), "501 5.5.2")
+
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.SignLate})
+	require.NoError(t, submitOver(t, submit.Submissions, proving(s, "SCRAM-SHA-1", "me", secret)))
+	c := scramWith(t, s, scram.SHA1, "me", secret, "", scram.ChannelBinding{})
+	c.do(encode(c.step(c.ask("AUTH SCRAM-SHA-1 ", c.step("")))), "235")
+	c.do("AUTH PLAIN "+plain("me", secret), "503")
+
+	// To ask for ever is to begin in good order.
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.AskForever})
 	k := talk(t, s)
+	k.do("EHLO c", "250")
+	k.do("AUTH LOGIN", "334 VXNlcm5hbWU6")
+	k.do(encode("me"), "334 UGFzc3dvcmQ6")
+	for range 100 {
+		k.do(encode(secret), "334 \n")
+	}
+	k.do("*", "501")
+
+	s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.IgnoreCancel, Text: "again?"})
+	k = talk(t, s)
 	k.do("EHLO c", "250")
 	k.do("AUTH PLAIN "+plain("me", secret), "334 "+encode("again?"))
 	for range 100 {

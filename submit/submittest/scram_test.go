@@ -18,9 +18,9 @@ type scrammer struct {
 	conversation *scram.ClientConversation
 }
 
-func scramWith(t *testing.T, s *submittest.Server, user, password, identity string, binding scram.ChannelBinding) *scrammer {
+func scramWith(t *testing.T, s *submittest.Server, hash scram.HashGeneratorFcn, user, password, identity string, binding scram.ChannelBinding) *scrammer {
 	t.Helper()
-	client, err := scram.SHA256.NewClient(user, password, identity)
+	client, err := hash.NewClient(user, password, identity)
 	require.NoError(t, err)
 	k := talk(t, s)
 	k.do("EHLO c", "250")
@@ -53,7 +53,7 @@ func (c *scrammer) ask(prefix, message string) string {
 func TestSCRAMDialogue(t *testing.T) {
 	s := offering(t, "SCRAM-SHA-256")
 	for _, asked := range []bool{false, true} {
-		c := scramWith(t, s, "me", secret, "", scram.ChannelBinding{})
+		c := scramWith(t, s, scram.SHA256, "me", secret, "", scram.ChannelBinding{})
 		prefix := "AUTH SCRAM-SHA-256 "
 		if asked {
 			c.do("AUTH SCRAM-SHA-256", "334 \n")
@@ -79,7 +79,7 @@ func TestSCRAMDialogue(t *testing.T) {
 func TestSCRAMSaltStays(t *testing.T) {
 	s := offering(t, "SCRAM-SHA-256")
 	salt := func(user string) string {
-		c := scramWith(t, s, user, secret, "", scram.ChannelBinding{})
+		c := scramWith(t, s, scram.SHA256, user, secret, "", scram.ChannelBinding{})
 		return strings.Split(c.ask("AUTH SCRAM-SHA-256 ", c.step("")), ",")[1]
 	}
 	require.Equal(t, salt("me"), salt("me"))
@@ -113,7 +113,7 @@ func TestSCRAMIsStrict(t *testing.T) {
 		"y, then another flag":   {without, "SCRAM-SHA-256", "me", "", none, "y", "channel-bindings-dont-match"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := scramWith(t, test.server, test.user, secret, test.identity, test.binding)
+			c := scramWith(t, test.server, scram.SHA256, test.user, secret, test.identity, test.binding)
 			message := c.step("")
 			if test.flag != "" {
 				message = test.flag + message[1:]
@@ -133,23 +133,23 @@ func TestSCRAMIsStrict(t *testing.T) {
 		"not SCRAM":    {"\x00me\x00" + secret},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := scramWith(t, s, "me", secret, "", none)
+			c := scramWith(t, s, scram.SHA256, "me", secret, "", none)
 			c.do("AUTH SCRAM-SHA-256", "334 ")
 			c.do(encode(messages[0]), "535 5.7.8")
 		})
 	}
 	t.Run("words after the signature", func(t *testing.T) {
-		c := scramWith(t, s, "me", secret, "", none)
+		c := scramWith(t, s, scram.SHA256, "me", secret, "", none)
 		c.ask("", c.step(c.ask("AUTH SCRAM-SHA-256 ", c.step(""))))
 		c.do(encode("thanks"), "535 5.7.8")
 	})
 	t.Run("no final message", func(t *testing.T) {
-		c := scramWith(t, s, "me", secret, "", none)
+		c := scramWith(t, s, scram.SHA256, "me", secret, "", none)
 		c.ask("AUTH SCRAM-SHA-256 ", c.step(""))
 		c.do("", "535 5.7.8")
 	})
 	t.Run("cancelled", func(t *testing.T) {
-		c := scramWith(t, s, "me", secret, "", none)
+		c := scramWith(t, s, scram.SHA256, "me", secret, "", none)
 		c.ask("AUTH SCRAM-SHA-256 ", c.step(""))
 		c.do("*", "501")
 	})
@@ -161,7 +161,7 @@ func TestSCRAMCheatsOnTheWire(t *testing.T) {
 	s := offering(t, "SCRAM-SHA-256")
 	cheat := func(t *testing.T, do submittest.Action, password string) (c *scrammer, nonce, first string) {
 		s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: do})
-		c = scramWith(t, s, "me", password, "", scram.ChannelBinding{})
+		c = scramWith(t, s, scram.SHA256, "me", password, "", scram.ChannelBinding{})
 		message := c.step("")
 		_, nonce, _ = strings.Cut(message, ",r=")
 		return c, nonce, c.ask("AUTH SCRAM-SHA-256 ", message)
@@ -227,13 +227,13 @@ func TestSCRAMCheatsOnTheWire(t *testing.T) {
 	})
 	t.Run("accept early", func(t *testing.T) {
 		s.SetFaults(submittest.Fault{Phase: submit.PhaseAuth, Do: submittest.AcceptEarly})
-		c := scramWith(t, s, "me", "whatever", "", scram.ChannelBinding{})
+		c := scramWith(t, s, scram.SHA256, "me", "whatever", "", scram.ChannelBinding{})
 		c.do("AUTH SCRAM-SHA-256", "334 \n")
 		c.do(encode(c.step("")), "235")
 		c.do("MAIL FROM:<a@example.com>", "250")
 	})
 	s.SetFaults()
-	c := scramWith(t, s, "me", secret, "", scram.ChannelBinding{})
+	c := scramWith(t, s, scram.SHA256, "me", secret, "", scram.ChannelBinding{})
 	inGoodOrder(c, c.ask("AUTH SCRAM-SHA-256 ", c.step("")))
 	requireNoSecrets(t, s)
 }

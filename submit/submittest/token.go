@@ -77,8 +77,8 @@ func bearerIn(fields string) (token string, err error) {
 			continue
 		}
 		scheme, token, _ := strings.Cut(value, " ")
-		if strings.EqualFold(scheme, "Bearer") && token != "" {
-			return strings.TrimLeft(token, " "), nil
+		if token = strings.TrimLeft(token, " "); strings.EqualFold(scheme, "Bearer") && token != "" {
+			return token, nil
 		}
 	}
 	return "", errNoBearer
