@@ -58,7 +58,7 @@ func ExampleRefresh() {
 		ClientSecret: os.Getenv("OAUTH_SECRET"),
 		Endpoint:     oauth2.Endpoint{TokenURL: "https://login.example.com/token", AuthStyle: oauth2.AuthStyleInHeader},
 	}
-	config = w.config() // a server of the example's own
+	config.Endpoint.TokenURL, config.ClientSecret = w.URL+"/token", clientSecret // a server of the example's own
 	tokens := oauth2token.Refresh(ctx, config, saved, func(t *oauth2.Token) {
 		text, err := json.Marshal(t)
 		if err == nil {
@@ -68,8 +68,7 @@ func ExampleRefresh() {
 			log.Print("the new token is lost with this process: ", err)
 		}
 	})
-	smtp := submit.Config{}
-	smtp = w.mail.Config() // a server of the example's own
+	smtp := w.mail.Config() // a server of the example's own
 	smtp.Credentials = auth.Token("me@example.com", tokens)
 	server := &submit.ImplicitTLS{Host: "mail.example.com", Config: smtp}
 
@@ -97,7 +96,7 @@ func ExampleClientCredentials() {
 		TokenURL:     "https://login.example.com/token",
 		AuthStyle:    oauth2.AuthStyleInHeader,
 	}
-	config = w.clientCredentials() // a server of the example's own
+	config.TokenURL, config.ClientSecret = w.URL+"/token", clientSecret // a server of the example's own
 	credentials := auth.Token("me@example.com", oauth2token.ClientCredentials(ctx, config))
 
 	smtp := w.mail.Config()
