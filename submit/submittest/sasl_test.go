@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -220,6 +222,31 @@ func TestRevokedTokens(t *testing.T) {
 
 		s.SetUsers(nil)
 		require.NotContains(t, talk(t, s).do("EHLO c", "250"), "AUTH", "without users there is no authentication")
+	}
+}
+
+// Sessions under way, and users that change: every session sees one or the other.
+func TestUsersChangeUnderWay(t *testing.T) {
+	s := offering(t, allMechanisms()...)
+	var sessions sync.WaitGroup
+	for _, mechanism := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "CRAM-MD5", "XOAUTH2", "EXTERNAL"} {
+		c := proving(s, mechanism, "me", secret)
+		sessions.Go(func() {
+			mail := &submit.ImplicitTLS{Host: host, Config: c}
+			for range 3 {
+				if err := welcome(t.Context(), mail, "you@example.net"); err != nil && !errors.Is(err, submit.ErrCredentials) {
+					t.Error(mechanism, err)
+				}
+			}
+		})
+	}
+	for range 100 {
+		s.SetUsers(map[string]string{"me": "another", "you": secret})
+		s.SetUsers(map[string]string{"me": secret})
+	}
+	sessions.Wait()
+	for _, m := range s.Messages() {
+		require.Equal(t, "me", m.User)
 	}
 }
 
