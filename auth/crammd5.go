@@ -38,8 +38,7 @@ func (*cramMD5) Start() (mechanism string, response []byte, err error) { return 
 func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	c.asked++
 	switch {
-	case c.over || c.asked > 1:
-		c.over = true
+	case c.asked > 1:
 		return nil, fmt.Errorf("CRAM-MD5: %w after the first", sasl.ErrUnexpectedServerChallenge)
 	case len(challenge) == 0: // a digest of nothing could be used again and again
 		c.over = true

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -72,6 +73,21 @@ func TestSCRAMKeysAreKept(t *testing.T) {
 			require.Equal(t, test.derives, !proofs[proof], "a proof of its own, or the same again")
 			proofs[proof] = true
 		}
+	}
+}
+
+// Keys are those of the password: whether they were bound to a connection is no matter.
+func TestSCRAMKeysAreKeptBoundOrNot(t *testing.T) {
+	client, _ := newSite(tls.VersionTLS13).connect(t)
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	for _, mechanism := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"} {
+		m, err := c.Exchange(t.Context(), auth.Server{Mechanisms: []string{mechanism}, TLS: client})
+		require.NoError(t, err)
+		_, _, err = m.Start()
+		require.NoError(t, err)
+		_, err = m.Next([]byte(asking("salt", 4096)))
+		require.NoError(t, err)
+		require.Equal(t, 1, auth.Kept(c), mechanism)
 	}
 }
 
