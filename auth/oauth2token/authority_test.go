@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -41,7 +43,9 @@ type authority struct {
 
 func newAuthority(t *testing.T, mail *submittest.Server) *authority {
 	a := &authority{mail: mail, lifetime: time.Hour}
-	a.Server = httptest.NewTLSServer(a)
+	a.Server = httptest.NewUnstartedServer(a)
+	a.Server.Config.ErrorLog = log.New(io.Discard, "", 0) // clients that go, or do not trust it
+	a.StartTLS()
 	t.Cleanup(a.Close)
 	return a
 }

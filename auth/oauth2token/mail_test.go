@@ -2,6 +2,8 @@ package oauth2token_test
 
 import (
 	"context"
+	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -165,6 +167,50 @@ func TestRefreshTokenRevoked(t *testing.T) {
 		require.ErrorContains(t, err, "there is no refresh token")
 	}
 	require.Equal(t, asked, a.asked())
+}
+
+// Promise 7: whoever cancels a submission while a token is asked for has it end at once;
+// the next one gets what the endpoint has made in the meantime.
+func TestCancelledWhileAsking(t *testing.T) {
+	s := newMail(t, "OAUTHBEARER")
+	a := newAuthority(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan struct{})
+	a.answers(func(w http.ResponseWriter, r *http.Request) {
+		cancel()
+		<-asked
+		a.token(w, r)
+	})
+	mail := transport(s, oauth2token.Refresh(a.ctx(t), a.config(), a.expired(), nil))
+	err := send(ctx, mail)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, submit.ErrCredentials)
+	require.Zero(t, s.Attempts(""))
+	close(asked)
+	require.NoError(t, send(t.Context(), mail))
+	require.Equal(t, 1, a.asked())
+
+	// Nor does a call whose context has ended begin anything.
+	_, err = oauth2token.Refresh(a.ctx(t), a.config(), a.expired(), nil)(ctx, "")
+	require.ErrorIs(t, err, context.Canceled)
+	require.Equal(t, 1, a.asked())
+}
+
+// What is saved, and what was given, is the caller's to change.
+func TestTokensAreCopied(t *testing.T) {
+	a := newAuthority(t, nil)
+	given := a.grant()
+	tokens := oauth2token.Refresh(a.ctx(t), a.config(), given, func(t *oauth2.Token) { *t = oauth2.Token{} })
+	first := given.AccessToken
+	*given = oauth2.Token{}
+	got, err := tokens(t.Context(), "")
+	require.NoError(t, err)
+	require.Equal(t, first, got)
+	for want := 2; want < 4; want++ {
+		got, err = tokens(t.Context(), got)
+		require.NoError(t, err)
+		require.Equal(t, fmt.Sprintf("AccessToken-%d-0123456789", want), got)
+	}
 }
 
 // The message is sent if the endpoint is back: a failure is not kept.

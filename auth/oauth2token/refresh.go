@@ -14,11 +14,11 @@ import (
 // access token expires or is refused, another is asked for with the refresh token in
 // it (RFC 6749, section 6).
 //
-// Save, if not nil, is called with every token that comes, before anybody uses it;
-// never twice at a time. There may be another refresh token in it, and the old one
-// may be of no use from then on: who does not keep the new one has to ask for access
-// again after a restart. What goes wrong with saving is for save to tell. It must not
-// ask the source.
+// Save, if not nil, is called with every token that comes, before anybody uses it: on
+// another goroutine than the one that asks, and never twice at a time. There may be
+// another refresh token in it, and the old one may be of no use from then on: who does
+// not keep the new one has to ask for access again after a restart. What goes wrong with
+// saving is for save to tell. It must not ask the source.
 //
 // If the refresh token has expired or was revoked, or if there is none, the error
 // matches [ErrGrant]. It is tried again whenever a session wants a token: who sees

@@ -88,7 +88,6 @@ func TestCancelled(t *testing.T) {
 		_, err := tokens(ctx, "")
 		require.ErrorIs(t, err, hurry)
 		require.Equal(t, time.Second, time.Since(began))
-		require.Empty(t, saved)
 
 		_, err = tokens(ctx, "")
 		require.ErrorIs(t, err, hurry)
