@@ -25,7 +25,7 @@ type Attempt struct {
 	TLS      *tls.ConnectionState // if the handshake succeeded; read only
 
 	Steps         []Step   // what it did, in order; the last may be the one that failed
-	Extensions    []string // what the server offered last: EHLO keywords with their parameters, sorted
+	Extensions    []string // what the server offered last, before TLS if it did not come to that: EHLO keywords with parameters, sorted
 	Remembered    bool     // it was tried first because it won before
 	Authenticated bool     // ProbeAuth did
 
@@ -95,13 +95,19 @@ func (a Attempt) Diagnosis() string {
 
 // validity says until when c is valid, and warns in time.
 func validity(c *x509.Certificate, now time.Time) string {
-	const soon = 14 * 24 * time.Hour
 	until := c.NotAfter.UTC().Format(time.DateOnly)
-	if left := c.NotAfter.Sub(now); left < soon {
-		return fmt.Sprintf("CERTIFICATE EXPIRES on %s, in %d days", until, int(left/(24*time.Hour)))
+	switch left := c.NotAfter.Sub(now); {
+	case now.Before(c.NotBefore): // where the caller's own verification has nothing against that
+		return "CERTIFICATE NOT VALID before " + c.NotBefore.UTC().Format(time.DateOnly)
+	case left < 0:
+		return "CERTIFICATE EXPIRED on " + until
+	case left < soon:
+		return fmt.Sprintf("CERTIFICATE EXPIRES on %s, in %s", until, counted(int(left/day), "day"))
 	}
 	return "certificate until " + until
 }
+
+const day, soon = 24 * time.Hour, 14 * 24 * time.Hour
 
 // octets is n for people, who know what MB means to their provider.
 func octets(n int64) string {
@@ -165,6 +171,9 @@ func (a Attempt) MaxSize() int64 {
 
 // parameter is what stands behind an EHLO keyword.
 func (a Attempt) parameter(keyword string) string {
+	if a.offersInClear() {
+		return ""
+	}
 	for _, e := range a.Extensions {
 		if k, parameters, _ := strings.Cut(e, " "); k == keyword {
 			return parameters

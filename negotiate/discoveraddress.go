@@ -27,7 +27,7 @@ func parseMailbox(address string) (mailbox, error) {
 	at := strings.LastIndexByte(address, '@')
 	invalid := func(reason string) (mailbox, error) {
 		shown := address
-		if strings.Contains(address, "://") { // a URL, with a password in it
+		if at > 0 && strings.Contains(address[:at], ":") { // a URL, or half of one, with a password in it
 			shown = address[at+1:]
 		}
 		return mailbox{}, &submit.InvalidError{Field: "address", Value: shown, Reason: reason}

@@ -75,4 +75,5 @@
 // Every negotiation has a [Report]: each attempt with its times, outcome, and
 // reason, and a diagnosis in one sentence. A negotiation that fails returns it
 // in an [*Error], where [errors.Is] sees what decided, and the text has it all.
+// [Report.Print] writes it for people, with all that servers and certificates said.
 package negotiate

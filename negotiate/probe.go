@@ -18,7 +18,8 @@ import (
 // had, as that of Dial would; the report comes with it, unless the error is what
 // [Negotiator.Check] found. Observe is not called.
 //
-// A step that Timeouts set no limit for has 30 seconds here.
+// A step that Timeouts set no limit for has 30 seconds here; Transports of the
+// caller's own keep their limits.
 func (n *Negotiator) Probe(ctx context.Context) (*Report, error) {
 	r, err := n.probe(ctx)
 	if err != nil {
@@ -27,8 +28,8 @@ func (n *Negotiator) Probe(ctx context.Context) (*Report, error) {
 	return r.probed()
 }
 
-// ProbeAuth is Probe, and then authenticates once, over a session of its own with
-// what Dial would choose.
+// ProbeAuth is Probe, and then authenticates once, over another session with what
+// Dial would choose. Of that session the report has the authentication alone.
 func (n *Negotiator) ProbeAuth(ctx context.Context) (*Report, error) {
 	if n.Credentials == nil && n.Transports == nil {
 		return nil, &submit.InvalidError{Field: "Config.Credentials", Reason: "there are none to try"}

@@ -20,18 +20,15 @@ import (
 //
 // An attempt:
 //
-//	endpoint           such as "submissions://smtp.example.com:465"
-//	address            host:port
-//	outcome            "not tried", "won", "lost", "failed" or "fatal"
-//	phase              the last that was finished, or the one that failed
+//	endpoint                such as "submissions://smtp.example.com:465"
+//	address                 host:port
+//	outcome                 "not tried", "won", "lost", "failed" or "fatal"
+//	phase                   the last that was finished, or the one that failed
 //	began_ms, took_ms
-//	tls                such as "TLS 1.3"
-//	certificate_names  of the server's certificate, valid or not
-//	error              why it failed
-//
-// An attempt of a probe has these, too:
-//
-//	works                   true if it is what would be used, or could be
+//	tls                     such as "TLS 1.3"
+//	certificate_names       of the server's certificate, valid or not
+//	error                   why it failed
+//	works                   true if it is what is used, or could be
 //	authenticated           true if ProbeAuth did
 //	diagnosis               one sentence
 //	steps                   an array of objects with phase, began_ms, took_ms, error
@@ -53,9 +50,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	}
 	for _, a := range r.Attempts {
 		j := newJSONAttempt(a)
-		if r.probe {
-			j.addDetails(a)
-		}
+		j.addDetails(a)
 		report.Attempts = append(report.Attempts, j)
 	}
 	return json.Marshal(report)

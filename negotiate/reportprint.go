@@ -199,18 +199,18 @@ func (p *page) certificate(c *x509.Certificate) {
 
 // lifetime says from when until when c is valid, and how long that still is.
 func lifetime(c *x509.Certificate, now time.Time) (text string, s style) {
-	const day, soon = 24 * time.Hour, 14
 	text = c.NotBefore.UTC().Format(time.DateOnly) + " to " + c.NotAfter.UTC().Format(time.DateOnly)
-	left := int(c.NotAfter.Sub(now) / day)
+	left := c.NotAfter.Sub(now)
+	days := counted(int(left.Abs()/day), "day")
 	switch {
 	case now.Before(c.NotBefore):
 		return text + ", NOT YET VALID", bad
-	case now.After(c.NotAfter):
-		return text + fmt.Sprintf(", EXPIRED %s ago", counted(-left, "day")), bad
+	case left < 0:
+		return text + fmt.Sprintf(", EXPIRED %s ago", days), bad
 	case left < soon:
-		return text + fmt.Sprintf(", EXPIRES in %s", counted(left, "day")), warn
+		return text + fmt.Sprintf(", EXPIRES in %s", days), warn
 	}
-	return text + fmt.Sprintf(", %s left", counted(left, "day")), normal
+	return text + fmt.Sprintf(", %s left", days), normal
 }
 
 func counted(n int, what string) string {

@@ -71,9 +71,8 @@
 // With -json there is one object for each message, on a line of its own, unless
 // the exit code is 64. All four members are always there:
 //
-//	report   how the port was chosen: diagnosis, chosen, took_ms, and attempts,
-//	         each with endpoint, address, outcome, phase, began_ms, took_ms, tls,
-//	         certificate_names, error; null if no connection was opened
+//	report   how the port was chosen, as negotiate.Report has it; null if no
+//	         connection was opened
 //	receipt  endpoint, code, enhanced, text (the server's reply), tls, and refused
 //	         (with -partial; each with recipient, code, enhanced, text); null if
 //	         the message was not accepted

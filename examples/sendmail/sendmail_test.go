@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
@@ -72,6 +73,24 @@ type object struct {
 			TLS          string   `json:"tls"`
 			Certificates []string `json:"certificate_names"`
 			Error        string   `json:"error"`
+
+			Works         bool   `json:"works"`
+			Authenticated bool   `json:"authenticated"`
+			Diagnosis     string `json:"diagnosis"`
+			Steps         []struct {
+				Phase   string  `json:"phase"`
+				BeganMS float64 `json:"began_ms"`
+				TookMS  float64 `json:"took_ms"`
+				Error   string  `json:"error"`
+			} `json:"steps"`
+			Cipher     string    `json:"cipher_suite"`
+			Issuer     string    `json:"certificate_issuer"`
+			NotBefore  time.Time `json:"certificate_not_before"`
+			NotAfter   time.Time `json:"certificate_not_after"`
+			Extensions []string  `json:"extensions"`
+			InClear    bool      `json:"extensions_in_clear"`
+			Mechanisms []string  `json:"mechanisms"`
+			MaxSize    int64     `json:"max_size"`
 		} `json:"attempts"`
 	} `json:"report"`
 	Receipt *struct {
