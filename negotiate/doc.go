@@ -36,7 +36,7 @@
 //	unreachable: refused, no route, timed out, lost         next
 //	no such name: the host does not resolve                 stop
 //	speaks SMTP without TLS, where TLS was wanted           next
-//	another service: IMAP, POP3, HTTP, SSH, ...             next
+//	another service: IMAP, POP3, HTTP, SSH, FTP, NNTP, ...  next
 //	expects TLS, where a greeting was wanted                next
 //	TLS handshake: version, alert                           next
 //	certificate, or its name, not valid                     stop

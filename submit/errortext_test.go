@@ -277,7 +277,7 @@ func failureTable() []failedRow {
 			make:     speaking("220 smtp.example.com ESMTP\r\n"),
 			implicit: at465 + "handshake: server speaks SMTP without TLS on this port; it may take STARTTLS (submission)",
 		}, {
-			happened: "another service: IMAP, POP3, HTTP, SSH, ...",
+			happened: "another service: IMAP, POP3, HTTP, SSH, FTP, NNTP, ...",
 			make:     speaking("* OK [CAPABILITY IMAP4rev1] ready\r\n"),
 			implicit: at465 + "handshake: server speaks IMAP on this port, not mail submission",
 			starttls: at587 + "greeting: server speaks IMAP on this port, not mail submission",
