@@ -176,6 +176,9 @@ func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
 
 func (c *Conn) receive(limit time.Duration) (Reply, error) {
 	c.nc.SetReadDeadline(deadline(limit))
+	if c.secret {
+		return readReplyOf(c.br, MaxAuthLine) // may be a challenge: RFC 4954, section 4
+	}
 	return readReply(c.br)
 }
 

@@ -11,6 +11,6 @@
 //     network in a command, whatever the caller was given.
 //   - A body is ended in one place only ([Conn.WriteBody]), and only after all
 //     of it was read.
-//   - Memory is bounded by [MaxLine], [MaxReply] and [MaxLines] whatever the
+//   - Memory is bounded by [MaxLine], [MaxAuthLine], [MaxReply] and [MaxLines] whatever the
 //     server sends, and by a fixed buffer however large the body is.
 package wire

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -13,7 +14,7 @@ import (
 // Limits of what a server may say at once. RFC 5321, section 4.5.3.1.5, allows
 // 512 octets a line; real servers say more.
 const (
-	MaxLine  = 4096     // octets of a reply line, with its end
+	MaxLine  = 4096     // octets of a reply line, with its end; amid authentication MaxAuthLine
 	MaxReply = 64 << 10 // octets of a reply, with its line ends
 	MaxLines = 1024     // lines of a reply
 )
@@ -82,11 +83,14 @@ func malformed(format string, args ...any) error {
 
 // readReply reads one reply of one or more lines. The reader's buffer must hold
 // MaxLine octets.
-func readReply(br *bufio.Reader) (Reply, error) {
+func readReply(br *bufio.Reader) (Reply, error) { return readReplyOf(br, MaxLine) }
+
+// readReplyOf is readReply for lines of up to longest octets.
+func readReplyOf(br *bufio.Reader, longest int) (Reply, error) {
 	var r Reply
 	size := 0
 	for {
-		line, err := readLine(br)
+		line, err := readLine(br, longest)
 		if err != nil {
 			return Reply{}, err
 		}
@@ -118,16 +122,31 @@ func readReply(br *bufio.Reader) (Reply, error) {
 // readLine returns the next line with its end, valid until the next read. A
 // bare LF ends a line too: the reply is the same, and no command of ours can be
 // mistaken for it.
-func readLine(br *bufio.Reader) ([]byte, error) {
+func readLine(br *bufio.Reader, longest int) ([]byte, error) {
 	line, err := br.ReadSlice('\n')
+	if errors.Is(err, bufio.ErrBufferFull) {
+		line, err = readOn(br, line, longest)
+	}
 	switch {
-	case err == nil && len(line) <= MaxLine:
+	case err == nil && len(line) <= longest:
 		return line, nil
 	case err == nil || errors.Is(err, bufio.ErrBufferFull):
-		return nil, malformed("reply line longer than %d octets", MaxLine)
+		return nil, malformed("reply line longer than %d octets", longest)
 	default:
 		return nil, err
 	}
+}
+
+// readOn reads the rest of a line that began with what fills the buffer.
+func readOn(br *bufio.Reader, line []byte, longest int) ([]byte, error) {
+	err := bufio.ErrBufferFull
+	line = bytes.Clone(line) // the next read overwrites it
+	for errors.Is(err, bufio.ErrBufferFull) && len(line) < longest {
+		var piece []byte
+		piece, err = br.ReadSlice('\n')
+		line = append(line, piece...)
+	}
+	return line, err
 }
 
 // parseLine takes apart "250-text", "250 text" and the bare "250", which RFC
