@@ -23,7 +23,7 @@ const (
 	user     = "me@example.com"
 	clientID = "mailer"
 	// Each secret begins differently, so that a part of one can be told.
-	clientSecret = "C1ient&Secret/0123456789"
+	clientSecret = "C1ient&Secret/!0123456789"
 )
 
 // An authority is an authorization server, RFC 6749, that replaces refresh tokens,
@@ -64,7 +64,7 @@ func (a *authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (a *authority) token(w http.ResponseWriter, r *http.Request) {
 	id, secret, _ := r.BasicAuth()
-	if id != clientID || secret != "C1ient%26Secret%2F0123456789" { // RFC 6749, section 2.3.1
+	if id != clientID || secret != "C1ient%26Secret%2F%210123456789" { // RFC 6749, section 2.3.1
 		refuse(w, http.StatusUnauthorized, "invalid_client", "")
 		return
 	}

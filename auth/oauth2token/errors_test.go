@@ -37,7 +37,7 @@ func echo(r *http.Request) string {
 
 // secretsOf are those of a request, and what they look like on their way.
 func secretsOf(token *oauth2.Token) []string {
-	var all []string
+	all := []string{"0123456789"} // which each ends in
 	for _, secret := range []string{clientSecret, token.RefreshToken, token.AccessToken} {
 		all = append(all, secret, secret[:12], url.QueryEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)))
 	}
@@ -92,6 +92,9 @@ func TestErrors(t *testing.T) {
 		"quoted":         {quoting("unknown: %s"), "invalid_request: unknown: ***", "invalid_request", false, false},
 		"quoted in part": {quoting("unknown: %.14s..."), "invalid_request: unknown: ***", "invalid_request", false, false},
 		"quoted escaped": {func(w http.ResponseWriter, r *http.Request) { refuse(w, 400, "invalid_request", echo(r)) }, "refresh_token=***", "invalid_request", false, false},
+		"quoted, old":    {said("x", "AccessToken-1-0123456789"), "x: ***", "x", false, false},
+		"quoted, other":  {said("x", "RefreshToken%2f1%2b0123456789 is gone"), "x: *** is gone", "x", false, false},
+		"quoted, client": {said("x", "not "+clientSecret+" nor "+url.QueryEscape(clientSecret)+" either"), "x: not *** nor *** either", "x", false, false},
 		"several lines":  {said("invalid_scope", "AADSTS70011: no.\r\nTrace ID: 1\x1b[2J"), "invalid_scope: AADSTS70011: no. Trace ID: 1?[2J", "invalid_scope", false, false},
 		"long":           {said("x", strings.Repeat("é", 5000)), "x: " + strings.Repeat("é", 300) + "...", "x", false, false},
 		"no JSON":        {func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, echo(r)) }, "missing access_token", "", false, false},

@@ -141,6 +141,42 @@ func TestSilentEndpoint(t *testing.T) {
 	})
 }
 
+// Nor has one more time that begins to answer.
+func TestHalfAnAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, config := virtualAuthority()
+		began := time.Now()
+		_, err := oauth2token.Refresh(inBubble(t.Context(), roundTripper(func(r *http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: stalled{r.Context()}}, nil
+		})), config, a.expired(), nil)(t.Context(), "")
+		require.EqualError(t, err, "token endpoint https://login.example.com/token: no answer within 30s")
+		require.Equal(t, 30*time.Second, time.Since(began))
+	})
+}
+
+// stalled is a body that does not come.
+type stalled struct{ ctx context.Context }
+
+func (s stalled) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
+func (s stalled) Close() error { return nil }
+
+// A call whose context has ended begins nothing.
+func TestEndedBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, config := virtualAuthority()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := oauth2token.Refresh(inBubble(t.Context(), slow(a, 0)), config, a.expired(), nil)(ctx, "")
+		require.ErrorIs(t, err, context.Canceled)
+		synctest.Wait()
+		require.Zero(t, a.asked())
+	})
+}
+
 // The context that a source is made with ends all that goes on behind it.
 func TestSourceEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
