@@ -5,8 +5,6 @@ import (
 	"crypto/md5" //nolint:gosec // it is what RFC 2195 has
 	"encoding/hex"
 	"fmt"
-
-	"github.com/emersion/go-sasl"
 )
 
 // cramMD5 is the client side of CRAM-MD5, RFC 2195. It shows no password, and
@@ -39,7 +37,7 @@ func (c *cramMD5) Next(challenge []byte) ([]byte, error) {
 	c.asked++
 	switch {
 	case c.asked > 1:
-		return nil, fmt.Errorf("CRAM-MD5: %w after the first", sasl.ErrUnexpectedServerChallenge)
+		return nil, unexpected("CRAM-MD5", "after the first")
 	case len(challenge) == 0: // a digest of nothing could be used again and again
 		c.over = true
 		return nil, fmt.Errorf("CRAM-MD5: %w: it is empty", ErrChallenge)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/emersion/go-sasl"
 )
 
 // ErrInsecure means that credentials were asked for without TLS that is fit to
@@ -61,3 +63,8 @@ var ErrUnproven = errors.New("server claims success without having proved itself
 // SCRAM with too few iterations, which would give the password away, or with too
 // many, or what does not belong to the mechanism.
 var ErrChallenge = errors.New("server's challenge is not acceptable")
+
+// unexpected is the error of a challenge where an exchange was over.
+func unexpected(mechanism, when string) error {
+	return fmt.Errorf("%s: %w: %w %s", mechanism, ErrChallenge, sasl.ErrUnexpectedServerChallenge, when)
+}

@@ -58,10 +58,9 @@ func (e *external) Start() (mechanism string, response []byte, err error) {
 }
 
 // Next refuses any challenge: there is nothing else to say.
-func (e *external) Next(challenge []byte) ([]byte, error) {
+func (e *external) Next([]byte) ([]byte, error) {
 	e.broken = true
-	_, err := e.client.Next(challenge)
-	return nil, fmt.Errorf("EXTERNAL: %w", err)
+	return nil, unexpected(sasl.External, "after the identity")
 }
 
 // Complete reports that the identity was handed out and nothing else was asked.

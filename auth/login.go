@@ -1,11 +1,5 @@
 package auth
 
-import (
-	"fmt"
-
-	"github.com/emersion/go-sasl"
-)
-
 // login is the client side of LOGIN, draft-murchison-sasl-login: the server asks
 // twice, first for the username, then for the password.
 type login struct {
@@ -46,7 +40,7 @@ func (l *login) Next([]byte) ([]byte, error) {
 	case 2:
 		return []byte(password), nil
 	}
-	return nil, fmt.Errorf("LOGIN: %w after the password", sasl.ErrUnexpectedServerChallenge)
+	return nil, unexpected("LOGIN", "after the password")
 }
 
 // Complete reports that the server asked twice, and no more.

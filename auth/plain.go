@@ -1,8 +1,6 @@
 package auth
 
 import (
-	"fmt"
-
 	"github.com/emersion/go-sasl"
 )
 
@@ -41,10 +39,9 @@ func (p *plain) Start() (mechanism string, response []byte, err error) {
 }
 
 // Next refuses any challenge: what was to be said was said.
-func (p *plain) Next(challenge []byte) ([]byte, error) {
+func (p *plain) Next([]byte) ([]byte, error) {
 	p.broken = true
-	_, err := p.client().Next(challenge)
-	return nil, fmt.Errorf("PLAIN: %w", err)
+	return nil, unexpected("PLAIN", "after the message")
 }
 
 // Complete reports that the message was handed out and nothing else was asked.

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/emersion/go-sasl"
 	"github.com/xdg-go/scram"
 )
 
@@ -96,13 +95,13 @@ func (s *scramming) next(challenge string) ([]byte, error) {
 	s.steps++
 	switch {
 	case s.over:
-		return nil, fmt.Errorf("%s: %w after the end", s.name, sasl.ErrUnexpectedServerChallenge)
+		return nil, unexpected(s.name, "after the end")
 	case s.steps == 1:
 		return s.prove(challenge)
 	case s.steps == 2:
 		return []byte{}, s.believe(challenge)
 	}
-	return nil, fmt.Errorf("%s: %w after its signature", s.name, sasl.ErrUnexpectedServerChallenge)
+	return nil, unexpected(s.name, "after its signature")
 }
 
 // Complete reports that the server has proved that it knows the password.

@@ -120,7 +120,7 @@ func TestLoginPrompts(t *testing.T) {
 	}
 	withClerk(t, all(dialogue("334 ", "334 ", "334 ", "501 cancelled"), only("AUTH LOGIN")), func(t *testing.T, c *clerk) {
 		_, err := c.session(c.withPassword()).Submit(t.Context(), letter())
-		requireMeans(t, err, "Credentials")
+		requireMeans(t, err, "Protocol") // the server's fault, not the password's
 		require.Equal(t, []string{"AUTH LOGIN", base64Of(user), base64Of(password), "*"}, c.heard()[1:])
 	})
 }
