@@ -1,9 +1,12 @@
 package submit
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
+	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -51,8 +54,8 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 	for {
 		mechanism, err := s.config.Credentials.Exchange(ctx, server)
 		switch {
-		case err != nil && refused != nil:
-			return refused // no other mechanism is left
+		case err != nil && refused != nil && ctx.Err() == nil:
+			return unsupported(refused, err)
 		case err != nil:
 			return s.authFailure(ctx, err)
 		}
@@ -76,6 +79,16 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 	}
 }
 
+// unsupported is the refusal of the last mechanism, with what credentials have to say
+// instead of coming up with another one; that there is none is no news.
+func unsupported(refused, err error) error {
+	var e *Error
+	if errors.As(refused, &e) && !errors.Is(err, auth.ErrNoMechanism) {
+		e.remark(err)
+	}
+	return refused
+}
+
 // renew tries once more with another secret, if the mechanism has a way to get
 // one and the server refused the one it had.
 func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) error {
@@ -86,7 +99,7 @@ func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) er
 	}
 	fresh, err := renewer.Renew(ctx)
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || isOutage(err)):
 		return s.authFailure(ctx, err)
 	case err != nil:
 		e.remark(err)
@@ -109,10 +122,29 @@ func (s *Session) authFailure(ctx context.Context, err error) error {
 		err = wire.ContextError(ctx)
 	case errors.Is(err, auth.ErrInsecure):
 		err = &cause{meaning: ErrInsecure, err: err}
+	case isOutage(err):
+		err = &cause{meaning: ErrTemporary, err: err}
 	default:
 		err = &cause{meaning: ErrCredentials, err: err}
 	}
 	return &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: err}
+}
+
+// isOutage reports whether credentials could not be had since a network failed, as
+// when who issues tokens cannot be reached: nobody has refused anything then, and
+// nobody is to be asked for a password.
+func isOutage(err error) bool {
+	var (
+		op *net.OpError
+		ne net.Error
+	)
+	switch {
+	case isNoSuchHost(err):
+		return false // a wrong address stays wrong
+	case errors.As(err, &op), isDNS(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return true
+	}
+	return errors.As(err, &ne) && ne.Timeout() // any error of a *url.Error is a net.Error
 }
 
 // isUnsupported tells that another mechanism may do: RFC 4954, section 4 and
@@ -160,26 +192,47 @@ func (x *exchange) run(first []byte) error {
 		return x.s.failure(PhaseAuth, err)
 	case r.Code != 235:
 		return x.refusal(r)
-	case x.held == nil && (x.m.Complete() || x.completes(r)):
-		return nil
 	}
-	x.s.conn.Cut()
-	return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrInsecure, err: auth.ErrUnproven}}
+	if err = x.succeed(r); err != nil {
+		x.s.conn.Cut()
+		return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrInsecure, err: err}}
+	}
+	return nil
 }
 
-// completes takes what comes with the success as the last challenge: RFC 4954 has
-// no place for it there, and there are servers that put SCRAM's signature there.
-func (x *exchange) completes(r wire.Reply) bool {
-	words := strings.Fields(r.Lines[0])
-	if len(words) == 0 {
-		return false
+// succeed believes a success once the mechanism does. What comes with it may be the
+// last challenge: RFC 4954 has no place for that there, and there are servers that
+// put SCRAM's signature there.
+func (x *exchange) succeed(r wire.Reply) error {
+	switch {
+	case x.held != nil:
+		return auth.ErrUnproven
+	case x.m.Complete():
+		return nil
 	}
-	challenge, err := base64.StdEncoding.Strict().DecodeString(words[len(words)-1])
-	if err != nil || len(challenge) == 0 {
-		return false
+	if challenge := challengeIn(r); challenge != nil {
+		response, err := x.m.Next(challenge)
+		switch {
+		case errors.Is(err, auth.ErrUnproven):
+			return err
+		case err == nil && len(response) == 0 && x.m.Complete(): // else nobody has heard the response
+			return nil
+		}
 	}
-	_, err = x.m.Next(challenge)
-	return err == nil && x.m.Complete()
+	return auth.ErrUnproven
+}
+
+// challengeIn returns the first word of r that is the base64 of text with an
+// attribute in it, as "v=..." is, or nil. Many a word of prose is base64, of no text.
+func challengeIn(r wire.Reply) []byte {
+	for _, word := range strings.Fields(strings.Join(r.Lines, " ")) {
+		challenge, err := base64.StdEncoding.Strict().DecodeString(word)
+		isText := !bytes.ContainsFunc(challenge, func(r rune) bool { return r < ' ' || r > '~' })
+		if err == nil && isText && bytes.ContainsRune(challenge, '=') {
+			return challenge
+		}
+	}
+	return nil
 }
 
 // refusal is the reply and, if the mechanism has words for it, what it says.
@@ -217,7 +270,10 @@ func (x *exchange) answer(r wire.Reply) ([]byte, error) {
 	if err != nil || len(r.Lines) > 1 {
 		return nil, &cause{meaning: ErrProtocol, text: "challenge is not base64"}
 	}
-	if held := x.held; held != nil && len(challenge) == 0 {
+	if held := x.held; held != nil {
+		if len(challenge) > 0 {
+			return nil, &cause{meaning: ErrProtocol, text: "server answers an initial response that was not sent"}
+		}
 		x.held = nil
 		return held, nil
 	}
@@ -238,10 +294,15 @@ func (x *exchange) respond(response []byte) (wire.Reply, error) {
 }
 
 // cancel ends an exchange that is open, and with it the session's use: RFC
-// 4954, section 4, has the server answer 501.
+// 4954, section 4, has the server answer 501. One that does not say no is cut off:
+// it would take the next command for a response.
 func (x *exchange) cancel(reason error) error {
-	if _, err := x.s.conn.AuthLine(x.s.config.Timeouts.command(), "*"); err != nil && isContext(err) {
+	r, err := x.s.conn.AuthLine(x.s.config.Timeouts.command(), "*")
+	switch {
+	case err != nil && isContext(err):
 		reason = err
+	case err == nil && r.Class() < 4:
+		x.s.conn.Abandon()
 	}
 	return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: reason}
 }
@@ -249,7 +310,10 @@ func (x *exchange) cancel(reason error) error {
 func (x *exchange) encode(response []byte) string {
 	text := base64.StdEncoding.EncodeToString(response)
 	x.sent = append(x.sent, text)
-	x.sent = append(x.sent, strings.FieldsFunc(string(response), func(r rune) bool { return r <= 1 })...)
+	for _, part := range strings.FieldsFunc(string(response), func(r rune) bool { return r <= 1 }) {
+		_, word, _ := strings.Cut(part, "Bearer ") // RFC 7628, section 3.1: the token by itself
+		x.sent = append(x.sent, part, word)
+	}
 	return text
 }
 
