@@ -35,8 +35,16 @@
 // CheckRedirect of its own. To bring a client put it into the context that the
 // source is made with, under [oauth2.HTTPClient].
 //
-// If Endpoint.AuthStyle is not set, golang.org/x/oauth2 tries two ways to show the
-// client's secret, and after a failure makes every request twice.
+// Set AuthStyle. Without it golang.org/x/oauth2 tries two ways to show the client's
+// secret until one has worked, and after any failure makes the request again: where
+// refresh tokens are replaced, using an old one twice looks like theft.
+//
+// # When there is no token
+//
+// The error is an [*Error]. Its text is one line without secrets, whatever the endpoint
+// has quoted. If it matches [ErrGrant], somebody has to grant access again; if it is
+// [Error.Temporary], the next session may have more luck. A failure is not kept: each
+// session that wants a token asks again.
 //
 // # What it takes at some providers
 //

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -63,6 +64,15 @@ func (e *Error) Temporary() bool {
 	}
 	return errors.Is(e.Err, errSlow)
 }
+
+// Timeout reports whether the endpoint did not answer in time. With it an Error is a
+// [net.Error].
+func (e *Error) Timeout() bool {
+	var transport *url.Error
+	return errors.Is(e.Err, errSlow) || errors.As(e.Err, &transport) && transport.Timeout()
+}
+
+var _ net.Error = (*Error)(nil)
 
 // code is what the endpoint said, RFC 6749, section 5.2, or empty.
 func (e *Error) code() string {

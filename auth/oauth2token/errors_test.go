@@ -124,6 +124,7 @@ func TestErrors(t *testing.T) {
 			var e *oauth2token.Error
 			require.ErrorAs(t, err, &e)
 			require.Equal(t, c.temporary, e.Temporary())
+			require.False(t, e.Timeout())
 			if c.code != "" {
 				var said *oauth2.RetrieveError
 				require.ErrorAs(t, err, &said)

@@ -222,3 +222,15 @@ func TestFailureIsNotKept(t *testing.T) {
 	a.answers(nil)
 	require.NoError(t, send(t.Context(), mail))
 }
+
+// Where nobody could be asked for a token, nobody has refused one.
+func TestEndpointIsAway(t *testing.T) {
+	s := newMail(t, "XOAUTH2")
+	a := newAuthority(t, s)
+	mail := transport(s, oauth2token.Refresh(a.ctx(t), a.config(), a.expired(), nil))
+	a.Close()
+	err := send(t.Context(), mail)
+	require.ErrorIs(t, err, submit.ErrTemporary)
+	require.NotErrorIs(t, err, submit.ErrCredentials)
+	require.ErrorContains(t, err, "connection refused")
+}

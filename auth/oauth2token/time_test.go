@@ -138,6 +138,14 @@ func TestSilentEndpoint(t *testing.T) {
 		var e *oauth2token.Error
 		require.ErrorAs(t, err, &e)
 		require.True(t, e.Temporary())
+		require.True(t, e.Timeout())
+
+		client := &http.Client{Transport: slow(a, time.Hour), Timeout: time.Second} // the caller's own limit
+		ctx := context.WithValue(t.Context(), oauth2.HTTPClient, client)
+		_, err = oauth2token.Refresh(ctx, config, a.expired(), nil)(t.Context(), "")
+		require.ErrorAs(t, err, &e)
+		require.True(t, e.Temporary())
+		require.True(t, e.Timeout())
 	})
 }
 
