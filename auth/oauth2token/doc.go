@@ -55,9 +55,9 @@
 //     There is a refresh token only if AuthCodeURL was called with
 //     [oauth2.AccessTypeOffline].
 //   - Microsoft 365 and Outlook.com: the scopes https://outlook.office.com/SMTP.Send
-//     and offline_access, with server smtp.office365.com, which has port 587 alone; a
-//     program without a user asks for https://outlook.office365.com/.default
-//     (Microsoft, "Authenticate an IMAP, POP or SMTP connection using OAuth",
+//     and offline_access, with server smtp.office365.com or smtp-mail.outlook.com,
+//     which have port 587 alone; in Microsoft 365 a program without a user asks for
+//     https://outlook.office365.com/.default (Microsoft, "Authenticate an IMAP, POP or SMTP connection using OAuth",
 //     learn.microsoft.com). Submission has to be allowed for the mailbox, too.
 //
 // The username is the mailbox's address.
