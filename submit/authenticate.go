@@ -42,7 +42,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 // support one. None is tried twice, whatever the credentials think; but a token
 // that was refused may be replaced, once.
 func (s *Session) tryMechanisms(ctx context.Context) error {
-	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls, ClientCertificate: s.presented}
+	server := auth.Server{Name: s.tls.ServerName, Mechanisms: s.ext.Mechanisms(), TLS: s.tls, ClientCertificate: s.certified()}
 	server.Offered = server.Mechanisms
 	if server.Name == "" {
 		server.Name = s.endpoint.Host // an IP address: no SNI

@@ -25,3 +25,12 @@ func (s *Session) watchCertificate(t *tls.Config) {
 		return c, err
 	}
 }
+
+// certified reports whether the server has seen a client certificate. A resumed
+// connection is not asked for one again (RFC 8446, section 2.2; RFC 5246, section
+// 7.3): whether the first one was cannot be seen, and who has a certificate means it.
+func (s *Session) certified() bool {
+	t := s.config.TLS
+	hasOne := t != nil && (len(t.Certificates) > 0 || t.GetClientCertificate != nil)
+	return s.presented || s.tls.DidResume && hasOne
+}

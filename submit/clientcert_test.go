@@ -1,0 +1,214 @@
+package submit_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/mailport/mailport/auth"
+	"github.com/mailport/mailport/internal/testcert"
+	"github.com/mailport/mailport/submit"
+)
+
+// asking has a clerk ask for client certificates of issuer, with the highest version
+// of TLS, and offer EXTERNAL.
+func asking(how tls.ClientAuthType, issuer *testcert.CA, version uint16) func(*clerk) {
+	return all(only("AUTH EXTERNAL"), func(c *clerk) {
+		c.tls.ClientAuth, c.tls.ClientCAs, c.tls.MaxVersion = how, issuer.Pool(), version
+	})
+}
+
+// onBothPorts runs test in a bubble for each transport and version of TLS that there is.
+func onBothPorts(t *testing.T, instruct func(version uint16) func(*clerk), test func(t *testing.T, c *clerk, dial func(submit.Config) carrier)) {
+	t.Helper()
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, service := range services {
+			t.Run(fmt.Sprint(tls.VersionName(version), " ", service), func(t *testing.T) {
+				withClerk(t, instruct(version), func(t *testing.T, c *clerk) {
+					test(t, c, func(config submit.Config) carrier { return (&world{config: config}).transport(service) })
+				})
+			})
+		}
+	}
+}
+
+// external is a configuration with EXTERNAL, and certificates.
+func (c *clerk) external(certificates ...tls.Certificate) submit.Config {
+	config := c.config()
+	config.Credentials = auth.External("")
+	config.TLS.Certificates = certificates
+	return config
+}
+
+// RFC 4422, appendix A: who has presented a certificate says EXTERNAL, with "=" for no
+// identity, and is believed for what the certificate says.
+func TestClientCertificatePresented(t *testing.T) {
+	mine, others := authority().Client("me"), testcert.SelfSigned("me")
+	for _, how := range []tls.ClientAuthType{tls.RequestClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert} {
+		onBothPorts(t, func(version uint16) func(*clerk) { return asking(how, authority(), version) },
+			func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
+				var seen []string
+				c.tls.VerifyConnection = func(state tls.ConnectionState) error {
+					for _, certificate := range state.PeerCertificates {
+						seen = append(seen, certificate.Subject.CommonName)
+					}
+					return nil
+				}
+				// The server names the authorities that it knows: RFC 8446, section 4.2.4.
+				_, err := over(c.external(others, mine)).Submit(t.Context(), letter())
+				require.NoError(t, err)
+				require.Equal(t, []string{"AUTH EXTERNAL ="}, c.heard("AUTH"))
+				require.Equal(t, []string{"me"}, seen)
+				require.Len(t, c.took(), 1)
+			})
+	}
+}
+
+// The error of a certificate that was not presented says so, before anything is said
+// about who is submitting: the server did not ask, there was none, or none that it
+// would take. A password is not looked for instead.
+func TestClientCertificateNotPresented(t *testing.T) {
+	mine := authority().Client("me")
+	for name, test := range map[string]struct {
+		how          tls.ClientAuthType
+		certificates []tls.Certificate
+		get          func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	}{
+		"not asked":       {how: tls.NoClientCert, certificates: []tls.Certificate{mine}},
+		"none configured": {how: tls.RequestClientCert},
+		"another issuer":  {how: tls.VerifyClientCertIfGiven, certificates: []tls.Certificate{testcert.SelfSigned("me")}},
+		"given none": {how: tls.RequestClientCert, get: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return new(tls.Certificate), nil
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onBothPorts(t, func(version uint16) func(*clerk) { return asking(test.how, authority(), version) },
+				func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
+					config := c.external(test.certificates...)
+					config.TLS.GetClientCertificate = test.get
+					_, err := over(config).Submit(t.Context(), letter())
+					requireMeans(t, err, "Credentials")
+					require.ErrorIs(t, err, auth.ErrNoCertificate)
+					require.Equal(t, submit.PhaseAuth, asError(t, err).Phase)
+					require.Contains(t, err.Error(), "auth: no client certificate was presented")
+					require.Empty(t, c.heard("AUTH", "MAIL"))
+				})
+		})
+	}
+}
+
+// The caller's configuration is read, never written: one configuration may serve many
+// transports, and each notes for itself what was presented.
+func TestClientCertificateConfig(t *testing.T) {
+	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequestClientCert, authority(), version) },
+		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
+			config, mine, asked := c.external(), authority().Client("me"), 0
+			config.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				if asked++; asked == 2 {
+					return new(tls.Certificate), nil
+				}
+				return &mine, nil
+			}
+			for i, presented := range []bool{true, false, true} {
+				_, err := over(config).Submit(t.Context(), letter())
+				require.Equal(t, presented, err == nil, i)
+			}
+			require.Equal(t, 3, asked)
+
+			config.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return nil, errOwn }
+			_, err := over(config).Submit(t.Context(), letter())
+			require.ErrorIs(t, err, errOwn)
+			requireMeans(t, err, "Insecure")
+			require.Equal(t, submit.PhaseHandshake, asError(t, err).Phase)
+		})
+}
+
+// A resumed connection is of the client that the first one was of: no certificate is
+// asked for again (RFC 8446, section 2.2; RFC 5246, section 7.3).
+func TestClientCertificateResumed(t *testing.T) {
+	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
+		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
+			config := c.external(authority().Client("me"))
+			config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+			for resumed := range 2 {
+				s, err := over(config).Dial(t.Context())
+				require.NoError(t, err)
+				_, err = s.Submit(t.Context(), letter())
+				require.NoError(t, err)
+				require.Equal(t, resumed == 1, s.TLS().DidResume)
+				require.NoError(t, s.Close())
+			}
+			require.Equal(t, []string{"AUTH EXTERNAL =", "AUTH EXTERNAL ="}, c.heard("AUTH"))
+
+			// Who has no certificate now resumes nothing of the kind.
+			config.TLS.Certificates = nil
+			_, err := over(config).Submit(t.Context(), letter())
+			require.ErrorIs(t, err, auth.ErrNoCertificate)
+		})
+}
+
+// Of a connection of the caller's own it cannot be seen whether a certificate was
+// presented: EXTERNAL is tried, and the server knows.
+func TestClientCertificateOfOwnConnection(t *testing.T) {
+	for reply, means := range map[string][]string{"235 2.7.0 welcome": nil, "535 5.7.8 who are you?": {"Credentials"}} {
+		withClerk(t, asking(tls.RequestClientCert, authority(), tls.VersionTLS13), func(t *testing.T, c *clerk) {
+			c.answer = on("AUTH", reply)
+			config := c.external()
+			conn := c.adopted(t, host, &tls.Config{RootCAs: authority().Pool(), ServerName: host, Certificates: []tls.Certificate{authority().Client("me")}})
+			s, err := submit.NewSession(t.Context(), conn, config)
+			require.NoError(t, err)
+			defer s.Close()
+			err = s.Auth(t.Context())
+			requireMeans(t, err, means...)
+			require.Equal(t, []string{"AUTH EXTERNAL ="}, c.heard("AUTH"))
+		})
+	}
+}
+
+// A server that does not accept the certificate ends TLS: amid the handshake with TLS
+// 1.2, with TLS 1.3 after it (RFC 8446, section 4.4.2.4), where its first words are due.
+// The error has the alert in words, the cause can be reached, and nothing was said.
+func TestClientCertificateNotAccepted(t *testing.T) {
+	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
+		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
+			others := testcert.New().Client("me")
+			for says, certificate := range map[string]*tls.Certificate{"unknown certificate authority": &others, "": new(tls.Certificate)} {
+				config := c.external()
+				config.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+				_, err := over(config).Submit(t.Context(), letter())
+				require.Contains(t, asError(t, err).Error(), says)
+				var op *net.OpError
+				require.ErrorAs(t, err, &op)
+				require.Equal(t, "remote error", op.Op)
+				require.NotErrorIs(t, err, submit.ErrRejected)
+				require.Zero(t, c.net.Open())
+				require.Empty(t, c.heard("AUTH", "MAIL"))
+			}
+		})
+}
+
+// Only the certificate's owner has its key: what was presented can be printed, the key
+// cannot (promise 9).
+func TestClientCertificateIsNoSecret(t *testing.T) {
+	mine := authority().Client("me")
+	key, err := x509.MarshalPKCS8PrivateKey(mine.PrivateKey)
+	require.NoError(t, err)
+	withClerk(t, asking(tls.RequireAnyClientCert, authority(), tls.VersionTLS13), func(t *testing.T, c *clerk) {
+		var said string
+		config := c.external(mine)
+		var d diary
+		d.keep(&config)
+		s := c.session(config)
+		require.NoError(t, s.Auth(t.Context()))
+		for _, shown := range prints(s) {
+			said += shown
+		}
+		said += d.logs.String() + fmt.Sprintf("%+v", d.events)
+		require.NotContains(t, said, fmt.Sprintf("%x", key[len(key)-32:]))
+		require.NotContains(t, said, fmt.Sprint(mine.PrivateKey))
+	})
+}
