@@ -51,6 +51,12 @@ func (s Server) offersPlus() bool {
 	return slices.ContainsFunc(offered, func(m string) bool { return isPlus(strings.ToUpper(m)) })
 }
 
+// wantsPlus reports whether -PLUS would be used if it were offered: who allows none by
+// name is, to the server, a client that cannot bind (RFC 5802, section 6, "n").
+func (s Server) wantsPlus() bool {
+	return s.named == nil || slices.ContainsFunc(s.named, func(m string) bool { return isPlus(strings.ToUpper(m)) })
+}
+
 // A Mechanism is the client side of one SASL exchange, RFC 4422.
 type Mechanism interface {
 	sasl.Client

@@ -201,7 +201,9 @@ func TestBindingLeftOut(t *testing.T) {
 		{"by the session", password, auth.Server{Mechanisms: both[1:], Offered: both}, "n,"},
 		{"by the session, and by name", auth.Only(password, "SCRAM-SHA-256"), auth.Server{Mechanisms: both[1:], Offered: both}, "n,"},
 		{"not", password, auth.Server{Mechanisms: both[1:]}, "y,"},
-		{"not, by name", auth.Only(password, "SCRAM-SHA-256"), auth.Server{Mechanisms: both[1:]}, "y,"},
+		{"not, and not wanted by name", auth.Only(password, "SCRAM-SHA-256"), auth.Server{Mechanisms: both[1:]}, "n,"},
+		{"not, and not wanted by one of two", auth.Only(auth.Only(password, both...), "SCRAM-SHA-256"), auth.Server{Mechanisms: both[1:]}, "n,"},
+		{"not, by name", auth.Only(password, both...), auth.Server{Mechanisms: both[1:]}, "y,"},
 		{"not, by the session", password, auth.Server{Mechanisms: both[1:], Offered: both[1:]}, "y,"},
 		{"not, but of another family", password, auth.Server{Mechanisms: []string{"SCRAM-SHA-256", "GS2-KRB5-PLUS"}}, "y,"},
 	} {

@@ -57,6 +57,13 @@
 // username that has it goes by PLAIN or LOGIN if the server offers either, else the
 // error wraps [ErrUnsendable].
 //
+// Some servers offer SCRAM and cannot use it: for a user whose password they have as a
+// hash of another kind, or, as Dovecot 2.4 behind Postfix, because one half of the
+// server has -PLUS and the other does not offer it. They refuse the right password
+// before it was used, and the error says so. Nothing else is tried then, since a
+// refusal is one; Only(credentials, "PLAIN", "LOGIN") is the way out, and for the
+// latter case Only(credentials, "SCRAM-SHA-256").
+//
 // # Tokens
 //
 // A [TokenSource] is asked once for each session, and once more if the server refuses

@@ -37,7 +37,10 @@ func (o *only) Exchange(ctx context.Context, server Server) (Mechanism, error) {
 	if server.Offered == nil {
 		server.Offered = offered
 	}
-	server.Mechanisms, server.named = o.named(offered), o.names
+	if server.named == nil {
+		server.named = o.names
+	}
+	server.Mechanisms, server.named = o.named(offered), o.named(server.named)
 	m, err := o.exchange(ctx, server)
 	if none := (*MechanismError)(nil); errors.As(err, &none) {
 		// The inner error knows neither what the server really offers, nor what

@@ -49,7 +49,7 @@ func startScram(ctx context.Context, name string, hash scram.HashGeneratorFcn, p
 		return nil, err
 	}
 	binding, can := bindingOf(server.TLS)
-	missed := can && !server.offersPlus()
+	missed := can && server.wantsPlus() && !server.offersPlus()
 	var c *scram.ClientConversation
 	switch {
 	case isPlus(name):
@@ -106,6 +106,20 @@ func (s *scramming) next(challenge string) ([]byte, error) {
 
 // Complete reports that the server has proved that it knows the password.
 func (s *scramming) Complete() bool { return s.proven && !s.over }
+
+// Refusal says what it means that the server refused before it had a challenge: the
+// password is not what it did not like. Dovecot 2.4 does so behind Postfix, if it has
+// -PLUS and Postfix, which cannot, does not offer it.
+func (s *scramming) Refusal() error {
+	switch {
+	case s.steps > 0:
+		return nil
+	case s.missed:
+		return fmt.Errorf("%s: refused before the password was used: no such user, or none with a password for SCRAM; "+
+			"or server has -PLUS and that was not offered: somebody may be in between", s.name)
+	}
+	return fmt.Errorf("%s: refused before the password was used: no such user, or none with a password for SCRAM", s.name)
+}
 
 func (s *scramming) prove(serverFirst string) ([]byte, error) {
 	if code, ok := strings.CutPrefix(serverFirst, "e="); ok { // its final message, early

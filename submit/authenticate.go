@@ -239,7 +239,7 @@ func challengeIn(r wire.Reply) []byte {
 func (x *exchange) refusal(r wire.Reply) error {
 	e := x.s.refusal(PhaseAuth, x.masked(r))
 	if refuser, ok := x.m.(auth.Refuser); ok {
-		if said := refuser.Refusal(); said != nil {
+		if said := refuser.Refusal(); said != nil && (r.Code == 535 || errors.As(said, new(*auth.TokenError))) {
 			e.remark(said)
 		}
 	}

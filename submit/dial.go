@@ -236,7 +236,11 @@ func (s *Session) offersAuth(ctx context.Context) error {
 	if s.config.Credentials == nil || len(s.ext.Mechanisms()) > 0 {
 		return nil
 	}
-	err := &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: &cause{meaning: ErrCredentials, err: ErrAuthNotOffered}}
+	why := &cause{meaning: ErrCredentials, err: ErrAuthNotOffered}
+	if s.presented { // Exim's tls authenticator needs nothing else
+		why.whole, why.text = true, ErrAuthNotOffered.Error()+"; if the client certificate is enough for it, leave Config.Credentials nil"
+	}
+	err := &Error{Endpoint: s.endpoint, Phase: PhaseAuth, Err: why}
 	s.step(ctx, PhaseAuth, time.Now(), err)
 	return err
 }
