@@ -134,25 +134,31 @@ func TestSecretsInFailures(t *testing.T) {
 		"garbage":      {Do: submittest.Garbage},
 		"unseen":       {Do: submittest.Accept},
 		"then retires": {Do: submittest.Retire},
+		"early":        {Do: submittest.AcceptEarly},
+		"endless":      {Do: submittest.IgnoreCancel},
+		"odd":          {Do: submittest.NotBase64},
+		"huge":         {Do: submittest.HugeChallenge},
 	}
-	for name, fault := range faults {
-		fault.Phase = submit.PhaseAuth
-		for _, mechanism := range []string{"PLAIN", "LOGIN"} {
-			t.Run(name+"/"+mechanism, func(t *testing.T) {
-				t.Parallel()
-				inWorld(t, both(faulty(fault), offering(mechanism)), func(t *testing.T, w *world) {
-					var d diary
-					d.keep(&w.config)
-					for _, service := range services {
-						_, err := w.transport(service).Submit(t.Context(), letter())
-						require.Error(t, err)
-						mustNotShow(t, "error", err)
+	for i, e := range exchanges {
+		t.Run(e.mechanism, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, everyMechanism, func(t *testing.T, w *world) {
+				var d diary
+				d.keep(&w.config)
+				for name, fault := range faults {
+					fault.Phase = submit.PhaseAuth
+					w.server.SetFaults(fault)
+					w.by(e.mechanism, password)
+					_, err := w.transport(services[i%2]).Submit(t.Context(), letter())
+					if fault.Do != submittest.Accept && fault.Do != submittest.Retire && fault.Do != submittest.AcceptEarly {
+						require.Error(t, err, name)
 					}
-					d.check(t)
-					mustNotShow(t, "conversation", w.server.Conversation())
-				})
+					mustNotShow(t, "error", err)
+				}
+				d.check(t)
+				mustNotShow(t, "conversation", w.server.Conversation())
 			})
-		}
+		})
 	}
 }
 
@@ -169,7 +175,7 @@ func TestSecretsEchoed(t *testing.T) {
 		}
 		return form
 	}
-	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+	for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"} {
 		for _, form := range []string{
 			"535 5.7.8 bad credentials: %s",
 			"535-5.7.8 bad credentials\r\n535 5.7.8 you said %s",
@@ -197,23 +203,28 @@ func TestSecretsEchoed(t *testing.T) {
 					a.say("220 " + host)
 					a.hear()
 					a.say("250-"+host, "250 AUTH "+mechanism)
-					if mechanism == "LOGIN" {
+					switch mechanism {
+					case "LOGIN":
 						a.hear()
 						a.say("334 ")
 						a.hear()
 						a.say("334 ")
+					case "CRAM-MD5":
+						a.hear()
+						a.say("334 " + base64Of("<4711@example.com>"))
 					}
 					heard := a.hear()
 					a.say(echo(form, heard))
 					// In clear text, for servers that mean well.
 					if words := strings.Fields(heard); len(words) > 0 {
 						if octets, err := base64.StdEncoding.DecodeString(words[len(words)-1]); err == nil {
-							a.say(echo(form, string(octets)), echo(form, strings.ReplaceAll(string(octets), "\x00", " ")))
+							text := strings.NewReplacer("\x00", " ", "\x01", " ").Replace(string(octets))
+							a.say(echo(form, string(octets)), echo(form, text))
 						}
 					}
 					a.listen()
 				}, func(t *testing.T, w *world) {
-					w.config.Credentials = auth.Only(auth.Password(user, password), mechanism)
+					w.config.Credentials = credentialsFor(mechanism, password)
 					var d diary
 					d.keep(&w.config)
 					s := w.dial(submit.Submissions)
@@ -277,6 +288,85 @@ func TestSecretsInValues(t *testing.T) {
 		d.check(t)
 	})
 }
+
+// Promise 9: nothing that a session keeps after it has authenticated shows the secret,
+// nor what was made of it on the way; nor do credentials, before and after.
+func TestSecretsOfEveryMechanism(t *testing.T) {
+	inWorld(t, everyMechanism, func(t *testing.T, w *world) {
+		for i, e := range exchanges {
+			var d diary
+			d.keep(&w.config)
+			w.by(e.mechanism, password)
+			transport := w.transport(services[i%2])
+			mustNotShow(t, e.mechanism, w.config.Credentials)
+			s, err := transport.Dial(t.Context())
+			require.NoError(t, err)
+			require.NoError(t, s.Auth(t.Context()))
+			_, err = s.Submit(t.Context(), letter())
+			require.NoError(t, err)
+			for what, v := range map[string]any{
+				"session": s, "TLS": s.TLS(), "transport": transport, "config": w.config, "credentials": w.config.Credentials,
+				"pool": &submit.Pool{Transport: transport}, "in a struct": struct{ c any }{w.config.Credentials},
+			} {
+				mustNotShow(t, e.mechanism+", "+what, v)
+			}
+			require.NoError(t, s.Close())
+			d.check(t)
+		}
+		mustNotShow(t, "conversation", w.server.Conversation())
+	})
+}
+
+// Nothing that was said in an exchange is in a log, an event or an error, whatever it
+// is made of: with the proof and the signature of SCRAM, or a digest, anyone could try
+// passwords at leisure.
+func TestSecretsOnTheWire(t *testing.T) {
+	for _, mechanism := range []string{"SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"} {
+		for _, last := range []string{"235 2.7.0 ok", "535 5.7.8 no", "334 " + base64Of("v=AAAA"), "501 5.5.2 '%s'?", "454 4.7.0 %s"} {
+			var signature string
+			instruct := all(only("AUTH "+mechanism), dialogue(last, "501 5.7.0 %s", "501"))
+			switch mechanism {
+			case "SCRAM-SHA-1":
+				instruct = proving(func(s string) []string { signature = s; return []string{last, "501 5.7.0 %s", "501"} })
+			case "LOGIN":
+				instruct = all(only("AUTH "+mechanism), dialogue("334 ", "334 ", last, "501 5.7.0 %s", "501"))
+			case "CRAM-MD5":
+				instruct = all(only("AUTH "+mechanism), dialogue("334 "+base64Of("<4711@example.com>"), last, "501 5.7.0 %s", "501"))
+			}
+			withClerk(t, instruct, func(t *testing.T, c *clerk) {
+				answer := c.answer
+				c.answer = func(d *desk, line string) string {
+					return strings.ReplaceAll(answer(d, line), "%s", lastWord(line))
+				}
+				var d diary
+				config := c.config()
+				d.keep(&config)
+				config.Credentials = credentialsFor(mechanism, password)
+				s := c.session(config)
+				err := s.Auth(t.Context())
+				said := d.logs.String() + fmt.Sprintf("%+v %#v", d.events, d.events)
+				for _, v := range []any{err, s, config} {
+					for _, shown := range prints(v) {
+						said += shown
+					}
+				}
+				secrets := []string{signature}
+				for _, line := range c.heard()[1:] {
+					secret := lastWord(line)
+					octets, _ := base64.StdEncoding.DecodeString(secret)
+					secrets = append(secrets, secret, string(octets))
+				}
+				for _, secret := range secrets {
+					if len(secret) > 8 && secret != mechanism && secret != user {
+						require.NotContains(t, said, secret, "%s, %s", mechanism, last)
+					}
+				}
+			})
+		}
+	}
+}
+
+func lastWord(line string) string { return line[strings.LastIndexByte(line, ' ')+1:] }
 
 // Promise 1: over STARTTLS, EHLO and STARTTLS are all that is said in cleartext,
 // whatever the server offers and however it goes on (RFC 3207, section 4), and
