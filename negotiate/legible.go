@@ -52,3 +52,14 @@ func isNarrow(r rune) bool {
 	return isASCII(r) || strings.ContainsRune("…–—‘’“”§°·", r) ||
 		unicode.IsLetter(r) && unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic) && r < 0xff00 // from there on, wide forms
 }
+
+// printable is for people, records and programs that know Unicode.
+func printable(s string) string { return legible(s, strconv.IsPrint) }
+
+func printables(list []string) []string {
+	var all []string
+	for _, s := range list {
+		all = append(all, printable(s))
+	}
+	return all
+}
