@@ -64,12 +64,15 @@ func (o Outcome) String() string {
 // MarshalText returns the name of o, for JSON.
 func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
+// Works reports whether a became a session or, where another was used, could have.
+func (a Attempt) Works() bool { return a.Outcome == Won || a.ready }
+
 // Diagnosis says in one sentence whether a would do, and what is remarkable.
 func (a Attempt) Diagnosis() string {
 	switch {
 	case a.Outcome == NotTried:
 		return "not tried"
-	case a.Outcome != Won && !a.ready:
+	case !a.Works():
 		return a.shortReason()
 	}
 	parts := []string{"works"}

@@ -7,23 +7,24 @@ import (
 )
 
 // foresee says who would have won, had the runners, who have all been to their
-// ends at the same time, raced: it is decide on a clock of its own. Nil is nobody.
-func (r *race) foresee() *runner {
+// ends at the same time, raced: it is decide on a clock of its own. If nobody would
+// have, it says whose failure would have ended the race; nil is nobody's.
+func (r *race) foresee() (winner, decided *runner) {
 	f := foreseen{race: r, strictest: next}
 	for f.begin(); len(f.running) > 0; {
 		switch c := f.next(); {
 		case c == nil:
 			f.begin()
 		case c.session != nil:
-			return c
+			return c, nil
 		case c.verdict == stop:
-			return nil
+			return nil, c
 		default:
 			f.strictest = min(f.strictest, c.verdict)
 			f.begin()
 		}
 	}
-	return nil
+	return nil, nil
 }
 
 // foreseen is a race that did not happen.

@@ -35,7 +35,7 @@ type Memory interface {
 // A Choice is what a negotiation found.
 type Choice struct {
 	Endpoint submit.Endpoint
-	Connect  time.Duration // how long the TCP handshake took; 0 if that is not known
+	Connect  time.Duration // how long it took to connect, names and addresses that did not answer included
 	Until    time.Time     // when to choose afresh
 }
 

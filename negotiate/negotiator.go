@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/mailport/mailport/submit"
@@ -39,7 +40,8 @@ type Negotiator struct {
 	Memory Memory
 
 	// Observe, if not nil, is called once per negotiation, with the context of
-	// Dial and before that returns. Calls may come concurrently.
+	// Dial and before that returns. Calls may come concurrently. A call of Dial
+	// that shares the failure of another has no negotiation of its own.
 	Observe func(context.Context, *Report)
 
 	submit.Config // for the transports made from Host
@@ -86,7 +88,10 @@ func (n *Negotiator) Check() error {
 
 // check asks the transports that can tell.
 func check(candidates []submit.Transport) error {
-	for _, t := range candidates {
+	for i, t := range candidates {
+		if t == nil {
+			return &submit.InvalidError{Field: fmt.Sprintf("Negotiator.Transports[%d]", i), Reason: "is nil"}
+		}
 		if t, ok := t.(interface{ Check() error }); ok {
 			if err := t.Check(); err != nil {
 				return err
@@ -102,7 +107,7 @@ func (n *Negotiator) Submit(ctx context.Context, m submit.Message) (*submit.Rece
 	return submit.Over(ctx, n, m)
 }
 
-// Endpoint returns that of the transport which is tried first.
+// Endpoint returns that of the transport which the policy prefers.
 func (n *Negotiator) Endpoint() submit.Endpoint {
 	if candidates, err := n.candidates(); err == nil {
 		return candidates[0].Endpoint()

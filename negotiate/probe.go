@@ -16,7 +16,8 @@ import (
 // The report has what Dial would choose as [Won], other transports that would do
 // as [Lost], and a diagnosis of each. The error says why a session could not be
 // had, as that of Dial would; the report comes with it, unless the error is what
-// [Negotiator.Check] found. Observe is not called.
+// [Negotiator.Check] found. Observe is not called. If ctx ends, what has come to an
+// end by then counts; the error is the context's if that is not enough.
 //
 // A step that Timeouts set no limit for has 30 seconds here; Transports of the
 // caller's own keep their limits.
@@ -98,7 +99,13 @@ func (r *race) runAll(ctx context.Context) {
 	for _, p := range all {
 		p.end(r)
 	}
-	r.winner = r.foresee()
+	var decided *runner
+	r.winner, decided = r.foresee()
+	for _, c := range r.runners {
+		if c.judged && c.verdict == stop && c != decided && classify(c.attempt.Err) != ended {
+			c.verdict = next // a race would not have come to it
+		}
+	}
 	r.settle(ctx)
 }
 

@@ -580,3 +580,44 @@ func ExampleNegotiator_Probe() {
 	// submissions://smtp.example.com:465: works; TLS 1.3; certificate until 2100-01-01; takes PLAIN, LOGIN
 	// submission://smtp.example.com:587: works; TLS 1.3; certificate until 2100-01-01; takes PLAIN, LOGIN
 }
+
+// A probe that has failed is not told to have waited in silence, though its port has
+// turned out to expect TLS.
+func TestProbeKeepsItsOwnFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		p.BlackHole(host + ":2525") // which keeps the probe going
+		refused := p.config
+		refused.DialContext = func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("proxy: no route") }
+		n := p.negotiator(negotiate.Policy{})
+		n.Transports = []submit.Transport{
+			&submit.ImplicitTLS{Host: host, Config: p.config},
+			&submit.STARTTLS{Host: host, Port: 465, Config: refused},
+			&submit.STARTTLS{Host: host, Port: 2525, Config: p.config},
+		}
+		report, err := n.Probe(t.Context())
+		require.NoError(t, err)
+		require.ErrorContains(t, report.Attempts[1].Err, "proxy: no route")
+		require.NotContains(t, report.Diagnosis(), "TLS from the first byte")
+	})
+}
+
+// Of two failures that would each end a race, the first one does, and is the only
+// one that decides.
+func TestProbeHasOneDecider(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newPlace(t, 100*ms)
+		p.Unresolvable(host)
+		report, err := p.negotiator(negotiate.Policy{}).Probe(t.Context())
+		require.Error(t, err)
+		require.Equal(t, negotiate.Fatal, report.Attempts[0].Outcome)
+		require.Equal(t, negotiate.Failed, report.Attempts[1].Outcome)
+		require.True(t, report.Attempts[0].Endpoint.Service == submit.Submissions)
+		require.False(t, report.Attempts[0].Works())
+	})
+}
+
+func TestTransportsWithoutOne(t *testing.T) {
+	n := &negotiate.Negotiator{Transports: []submit.Transport{&submit.ImplicitTLS{Host: host}, nil}}
+	require.EqualError(t, n.Check(), "invalid Negotiator.Transports[1]: is nil")
+}

@@ -64,10 +64,11 @@ func (n *Negotiator) dialShared(ctx context.Context, candidates []submit.Transpo
 			select {
 			case <-current.over:
 			case <-ctx.Done(): // all transports say so, and none dials
+				return n.tell(ctx, n.race(ctx, candidates, Choice{}))
 			}
 		}
 		switch {
-		case ctx.Err() != nil || current.choice != Choice{}:
+		case current.choice != Choice{}:
 			return n.tell(ctx, n.race(ctx, candidates, current.choice))
 		case current.err != nil:
 			return nil, current.err
@@ -77,11 +78,11 @@ func (n *Negotiator) dialShared(ctx context.Context, candidates []submit.Transpo
 
 // raceForAll negotiates, and lets those go on who wait. It returns false if there
 // is something to remember by now.
-func (n *Negotiator) raceForAll(ctx context.Context, candidates []submit.Transport, current *negotiation) (found, bool) {
+func (n *Negotiator) raceForAll(ctx context.Context, candidates []submit.Transport, current *negotiation) (outcome, bool) {
 	defer n.recollection.leave() // also if a memory of the caller's panics
 	if choice, ok := n.recall(ctx, candidates); ok {
 		current.choice = choice
-		return found{}, false
+		return outcome{}, false
 	}
 	f := n.race(ctx, candidates, Choice{})
 	current.choice = f.choice
@@ -126,8 +127,8 @@ func (n *Negotiator) recall(ctx context.Context, candidates []submit.Transport) 
 	return choice, slices.ContainsFunc(candidates, func(t submit.Transport) bool { return t.Endpoint() == choice.Endpoint })
 }
 
-// What a negotiation found: a session and what to remember of it, or why not.
-type found struct {
+// An outcome of a negotiation is a session and what to remember of it, or why not.
+type outcome struct {
 	session *submit.Session
 	choice  Choice
 	err     error
@@ -135,7 +136,7 @@ type found struct {
 }
 
 // race negotiates, beginning with what was chosen before, and learns from it.
-func (n *Negotiator) race(ctx context.Context, candidates []submit.Transport, first Choice) (f found) {
+func (n *Negotiator) race(ctx context.Context, candidates []submit.Transport, first Choice) (f outcome) {
 	r := newRace(n.Policy, candidates, first)
 	f.session, f.report = r.run(ctx)
 	if f.session == nil {
@@ -146,7 +147,7 @@ func (n *Negotiator) race(ctx context.Context, candidates []submit.Transport, fi
 }
 
 // orClosed calls what is the caller's: if that panics, nobody gets the session.
-func (f *found) orClosed(call func()) {
+func (f *outcome) orClosed(call func()) {
 	returned := false
 	defer func() {
 		if !returned && f.session != nil {
@@ -159,7 +160,7 @@ func (f *found) orClosed(call func()) {
 
 // tell has the caller's hook observe what was found. Nobody waits for that: the
 // hook may dial, or panic.
-func (n *Negotiator) tell(ctx context.Context, f found) (*submit.Session, error) {
+func (n *Negotiator) tell(ctx context.Context, f outcome) (*submit.Session, error) {
 	if n.Observe != nil {
 		f.orClosed(func() { n.Observe(ctx, f.report) })
 	}
@@ -181,7 +182,7 @@ func (n *Negotiator) learn(ctx context.Context, candidates []submit.Transport, f
 	case w.attempt.Endpoint == first.Endpoint && (first.Endpoint != candidates[0].Endpoint() || first.Until.Sub(now) > standing/2):
 		return first
 	default:
-		choice := Choice{Endpoint: w.attempt.Endpoint, Connect: w.connect, Until: now.Add(standing)}
+		choice := Choice{Endpoint: w.attempt.Endpoint, Connect: w.connected, Until: now.Add(standing)}
 		n.memory().Store(ctx, server, choice)
 		return choice
 	}

@@ -733,3 +733,33 @@ func (f *fragile) Load(context.Context, string) (negotiate.Choice, bool) {
 	}
 	return negotiate.Choice{}, false
 }
+
+// A waiter that gives up takes nothing of what the negotiation finds as it does:
+// for the race detector.
+func TestWaitingCallerGivesUpAtTheEnd(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			p := newPlace(t, 100*ms)
+			n := p.negotiator(negotiate.Policy{})
+			n.Observe = nil
+			ctx, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(400*ms, cancel) // as the session is ready
+			began := together(1, func() error {
+				session, err := n.Dial(t.Context())
+				if err == nil {
+					err = session.Close()
+				}
+				return err
+			})
+			synctest.Wait()
+			if session, err := n.Dial(ctx); err == nil {
+				session.Close() // it was a moment before that
+			} else {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			for err := range began {
+				require.NoError(t, err)
+			}
+		})
+	}
+}

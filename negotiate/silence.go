@@ -51,7 +51,7 @@ func (p *probe) end(r *race) {
 	if p.session != nil {
 		return
 	}
-	if errors.Is(context.Cause(p.ctx), errSilence) {
+	if errors.Is(p.attempt.Err, errSilence) {
 		p.attempt.Err = &submit.Error{Endpoint: p.attempt.Endpoint, Phase: submit.PhaseGreeting,
 			Err: &submit.PortError{Speaks: submit.SpeaksTLS}}
 	}

@@ -549,7 +549,7 @@ func TestConnectTimeIsTheHandshake(t *testing.T) {
 				&slowlyResolved{&submit.ImplicitTLS{Host: host, Config: p.config}, resolving},
 				&submit.STARTTLS{Host: host, Config: p.config},
 			}
-		}, resolving + rtt + 6*rtt, 3 * rtt},
+		}, resolving + rtt + 6*rtt, 3 * (resolving + rtt)},
 		{"not known", func(_ *place, n *negotiate.Negotiator) {
 			dial := n.DialContext
 			n.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {

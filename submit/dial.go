@@ -7,8 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/mailport/mailport/internal/wire"
@@ -96,14 +94,10 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 	began := time.Now()
 	dialing, cancel := withLimit(ctx, limit)
 	defer cancel()
-	var handshake atomic.Int64 // when the TCP handshake began, in nanoseconds since began
+	tcp := handshakes{began: began}
 	dialContext := s.config.DialContext
 	if dialContext == nil {
-		dialer := net.Dialer{ControlContext: func(context.Context, string, string, syscall.RawConn) error {
-			handshake.Store(int64(time.Since(began)))
-			return nil
-		}}
-		dialContext = dialer.DialContext
+		dialContext = (&net.Dialer{ControlContext: tcp.note}).DialContext
 	}
 	nc, err := dialContext(dialing, "tcp", s.endpoint.address())
 	if err != nil {
@@ -123,7 +117,7 @@ func (s *Session) connect(ctx context.Context, tlsConfig *tls.Config) (net.Conn,
 		s.address = peer.String()
 	}
 	s.names = localNames(s.config.LocalName, s.config.machine(), nc.LocalAddr())
-	if resolved := time.Duration(handshake.Load()); resolved > 0 {
+	if resolved, ok := tcp.with(s.address); ok {
 		if _, err := netip.ParseAddr(s.endpoint.Host); err != nil {
 			s.report(ctx, Event{Phase: PhaseResolve, Took: resolved}) // and addresses that did not answer
 		}

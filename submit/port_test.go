@@ -155,7 +155,7 @@ func TestGreetingLimit(t *testing.T) {
 		{submit.Submission, 587, submit.Timeouts{}, 5 * minute},
 		{submit.Submission, 465, submit.Timeouts{}, minute / 2},
 		{submit.Submissions, 465, submit.Timeouts{}, 5 * minute},
-		{submit.Submissions, 587, submit.Timeouts{}, 5 * minute},
+		{submit.Submissions, 587, submit.Timeouts{}, minute / 2},
 		{submit.Submission, 465, submit.Timeouts{Command: hour}, hour},
 		{submit.Submission, 587, submit.Timeouts{Command: hour}, hour},
 		{submit.Submission, 465, submit.Timeouts{Greeting: minute}, minute},

@@ -106,7 +106,8 @@ type Timeouts struct {
 
 	// Greeting is the server's first word, over TLS or before STARTTLS. If it is
 	// zero, Command rules; if that is zero too, it is 5 minutes, and 30 seconds
-	// for STARTTLS on port 465: who is silent there waits for TLS.
+	// where silence is likely to be for good: before TLS on port 465, which waits
+	// for TLS, and over TLS on any other port, which may be a web server's.
 	Greeting time.Duration
 
 	Command time.Duration // each reply: to EHLO, AUTH, MAIL, RCPT, DATA; 5 minutes
@@ -128,7 +129,7 @@ func (t Timeouts) handshake() time.Duration { return or(t.Handshake, defaultHand
 
 // greeting depends on the port only if the caller has not said anything.
 func (t Timeouts) greeting(cleartext bool, port int) time.Duration {
-	if t.Greeting == 0 && t.Command == 0 && cleartext && port == implicitPort {
+	if t.Greeting == 0 && t.Command == 0 && cleartext == (port == implicitPort) {
 		return wrongModeSilence
 	}
 	return or(t.Greeting, t.command())
