@@ -17,7 +17,8 @@
 // ms at least, to be ready. A transport that fails lets the next one start at
 // once. The finish line is TLS verified and EHLO answered, so that only the
 // winner is shown credentials. A healthy server up to a round-trip time of 250
-// ms sees one connection only. If two are ready at the same time the preferred one
+// ms sees one connection only; one whose name takes long to resolve, or has an
+// address that does not answer, may see two until it is remembered. If two are ready at the same time the preferred one
 // is taken; the others have ended when Dial returns, and one that was ready has
 // heard QUIT.
 //
