@@ -59,7 +59,12 @@ type Error struct {
 	authenticated bool // the session was, when the server said so
 }
 
-// Error returns one line without secrets: where, when, why.
+// maxSaid is how many characters of what others say are in an error's text: a
+// reply may have 64 KiB, and a log has other lines than this one.
+const maxSaid = 500
+
+// Error returns one line without secrets: where, when, why. Of a long reply it has
+// the first 500 characters; Reply has it all.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Endpoint != (Endpoint{}) {
@@ -73,7 +78,7 @@ func (e *Error) Error() string {
 	b.WriteString(": ")
 	switch {
 	case e.Reply != nil:
-		b.WriteString(e.Reply.String())
+		b.WriteString(clipped(e.Reply.String(), maxSaid))
 		if n := e.otherRefused(); n > 0 {
 			fmt.Fprintf(&b, " (and %d more refused)", n)
 		}
@@ -82,11 +87,21 @@ func (e *Error) Error() string {
 			fmt.Fprintf(&b, " (%s)", said.text)
 		}
 	case e.Err != nil:
-		b.WriteString(e.Err.Error())
+		b.WriteString(clipped(oneLine(e.Err.Error()), 2*maxSaid)) // it may have a reply in it, and what is ours around that
 	default:
 		b.WriteString("failed")
 	}
 	return oneLine(b.String())
+}
+
+// clipped is s, or its first n characters if it has more.
+func clipped(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
 }
 
 // oneLine keeps a text that others had a part in, such as a reader or a
@@ -201,11 +216,7 @@ func (e *InvalidError) Error() string {
 	b.WriteString("invalid ")
 	b.WriteString(e.Field)
 	if e.Value != "" {
-		value := e.Value
-		if len(value) > 100 {
-			value = value[:100] + "…"
-		}
-		fmt.Fprintf(&b, " %q", value)
+		fmt.Fprintf(&b, " %q", clipped(e.Value, 100))
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Reason)
