@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -93,6 +94,7 @@ func TestSecretsAreNotKept(t *testing.T) {
 				s := c.session(config)
 				err := s.Auth(t.Context())
 				require.Equal(t, reply == "", err == nil, err)
+				synctest.Wait() // the walk comes upon the network, too
 				found := walked(s) + walked(err) + walked(config) + walked(&submit.Pool{Transport: &submit.ImplicitTLS{Config: config}})
 				require.Contains(t, found, host, "the walk arrives")
 				for form, secret := range forms(user, password) {

@@ -40,6 +40,9 @@ func forms(user, password string) map[string]string {
 	return forms
 }
 
+// usersForms are made once: they are looked for in thousands of texts.
+var usersForms = sync.OnceValue(func() map[string]string { return forms(user, password) })
+
 // prints is everything that a value can be made to show.
 func prints(v any) map[string]string {
 	all := make(map[string]string)
@@ -63,7 +66,7 @@ func prints(v any) map[string]string {
 func mustNotShow(t *testing.T, what string, v any) {
 	t.Helper()
 	for way, shown := range prints(v) {
-		for form, secret := range forms(user, password) {
+		for form, secret := range usersForms() {
 			if at := strings.Index(shown, secret); at >= 0 {
 				t.Errorf("%s, printed as %s, shows %s: …%.100q", what, way, form, shown[max(0, at-50):])
 				return // once is enough
@@ -118,6 +121,9 @@ func (d *diary) check(t *testing.T) {
 	}
 }
 
+// secretive are mechanisms, one of each kind that is made of a secret.
+var secretive = []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"}
+
 // Promise 9: whatever goes wrong with authentication, and whatever the server
 // says about it, no error, event or log record shows the password in any form.
 func TestSecretsInFailures(t *testing.T) {
@@ -139,8 +145,8 @@ func TestSecretsInFailures(t *testing.T) {
 		"odd":          {Do: submittest.NotBase64},
 		"huge":         {Do: submittest.HugeChallenge},
 	}
-	for i, e := range exchanges {
-		t.Run(e.mechanism, func(t *testing.T) {
+	for i, mechanism := range secretive {
+		t.Run(mechanism, func(t *testing.T) {
 			t.Parallel()
 			inWorld(t, everyMechanism, func(t *testing.T, w *world) {
 				var d diary
@@ -148,7 +154,7 @@ func TestSecretsInFailures(t *testing.T) {
 				for name, fault := range faults {
 					fault.Phase = submit.PhaseAuth
 					w.server.SetFaults(fault)
-					w.by(e.mechanism, password)
+					w.by(mechanism, password)
 					_, err := w.transport(services[i%2]).Submit(t.Context(), letter())
 					if fault.Do != submittest.Accept && fault.Do != submittest.Retire && fault.Do != submittest.AcceptEarly {
 						require.Error(t, err, name)
@@ -293,12 +299,12 @@ func TestSecretsInValues(t *testing.T) {
 // nor what was made of it on the way; nor do credentials, before and after.
 func TestSecretsOfEveryMechanism(t *testing.T) {
 	inWorld(t, everyMechanism, func(t *testing.T, w *world) {
-		for i, e := range exchanges {
+		for i, mechanism := range secretive {
 			var d diary
 			d.keep(&w.config)
-			w.by(e.mechanism, password)
+			w.by(mechanism, password)
 			transport := w.transport(services[i%2])
-			mustNotShow(t, e.mechanism, w.config.Credentials)
+			mustNotShow(t, mechanism, w.config.Credentials)
 			s, err := transport.Dial(t.Context())
 			require.NoError(t, err)
 			require.NoError(t, s.Auth(t.Context()))
@@ -308,7 +314,7 @@ func TestSecretsOfEveryMechanism(t *testing.T) {
 				"session": s, "TLS": s.TLS(), "transport": transport, "config": w.config, "credentials": w.config.Credentials,
 				"pool": &submit.Pool{Transport: transport}, "in a struct": struct{ c any }{w.config.Credentials},
 			} {
-				mustNotShow(t, e.mechanism+", "+what, v)
+				mustNotShow(t, mechanism+", "+what, v)
 			}
 			require.NoError(t, s.Close())
 			d.check(t)
