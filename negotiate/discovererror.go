@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // ErrNoSubmission says that the domain's SRV records deny any submission
@@ -33,7 +31,9 @@ type SourceError struct {
 }
 
 // Error returns one line.
-func (e *SourceError) Error() string { return oneLine(e.Source.String() + ": " + e.Err.Error()) }
+func (e *SourceError) Error() string {
+	return printable(clipped(e.Source.String()+": "+e.Err.Error(), maxReason))
+}
 
 // Unwrap returns the cause.
 func (e *SourceError) Unwrap() error { return e.Err }
@@ -43,7 +43,7 @@ func (e *DiscoveryError) Error() string {
 	text := "no submission server found for " + e.Domain
 	switch {
 	case e.ended != nil:
-		return oneLine(text + ": " + e.ended[len(e.ended)-1].Error())
+		return printable(clipped(text+": "+e.ended[len(e.ended)-1].Error(), maxReason))
 	case e.denied:
 		return text + ": " + ErrNoSubmission.Error()
 	case len(e.Sources) == 0:
@@ -107,18 +107,3 @@ func (e *worded) Unwrap() error { return e.err }
 
 // maxReason bounds what one source can put into a line of somebody's log.
 const maxReason = 500
-
-// oneLine keeps a text that others had a part in, such as a web server or a
-// certificate, on one line of a log.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if strconv.IsPrint(r) {
-			return r
-		}
-		return utf8.RuneError
-	}, s)
-	if len(s) > maxReason {
-		s = strings.ToValidUTF8(s[:maxReason], "") + "…"
-	}
-	return s
-}

@@ -8,14 +8,26 @@ import "strings"
 type Error struct{ Report *Report }
 
 // Error returns one line: why each transport that was tried could not be used.
+// Whatever those say, it has no control characters in it, and an end.
 func (e *Error) Error() string {
 	var texts []string
-	for _, a := range e.Report.Attempts {
+	for _, a := range e.attempts() {
 		if a.Outcome != NotTried {
-			texts = append(texts, a.reason())
+			texts = append(texts, printable(a.reason()))
 		}
 	}
+	if texts == nil {
+		return "no session"
+	}
 	return strings.Join(texts, "; ")
+}
+
+// attempts are none in an Error that somebody else made, without a report.
+func (e *Error) attempts() []Attempt {
+	if e.Report == nil {
+		return nil
+	}
+	return e.Report.Attempts
 }
 
 // Unwrap returns what decided: the error of the attempt that ended the
@@ -23,7 +35,7 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() []error {
 	var fatal, all []error
 	cut := false // by the context
-	for _, a := range e.Report.Attempts {
+	for _, a := range e.attempts() {
 		if a.Err == nil {
 			continue
 		}

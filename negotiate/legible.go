@@ -53,13 +53,32 @@ func isNarrow(r rune) bool {
 		unicode.IsLetter(r) && unicode.In(r, unicode.Latin, unicode.Greek, unicode.Cyrillic) && r < 0xff00 // from there on, wide forms
 }
 
-// printable is for people, records and programs that know Unicode.
-func printable(s string) string { return legible(s, strconv.IsPrint) }
+// Bounds of what others can fill a page or a log with, in characters: a reply may
+// have 64 KiB, a certificate thousands of names, and an error of a transport of the
+// caller's own has no bound at all.
+const (
+	maxText = 1500 // of a sentence; the errors of package submit are shorter
+	maxItem = 300  // of a name, or what else there are many of
+)
 
-func printables(list []string) []string {
-	var all []string
-	for _, s := range list {
-		all = append(all, printable(s))
+// clipped is s, or its first n characters if it has more.
+func clipped(s string, n int) string {
+	for i := range s {
+		if n--; n < 0 {
+			return s[:i] + "…"
+		}
+	}
+	return s
+}
+
+// eachClipped bounds the items of a list.
+func eachClipped(items []string) []string {
+	all := make([]string, len(items))
+	for i, item := range items {
+		all[i] = clipped(item, maxItem)
 	}
 	return all
 }
+
+// printable is for errors, records and programs, which know Unicode.
+func printable(s string) string { return legible(clipped(s, maxText), strconv.IsPrint) }

@@ -56,23 +56,24 @@ func (r *Report) Diagnosis() string {
 	var reasons []string
 	for _, a := range r.Attempts {
 		if a.Outcome != Won && a.Outcome != NotTried {
-			reasons = append(reasons, a.reason())
+			reasons = append(reasons, printable(a.reason()))
 		}
 	}
 	a, ok := r.winner()
 	if !ok {
-		return printable("no session: " + strings.Join(reasons, "; "))
+		return "no session: " + strings.Join(reasons, "; ")
 	}
-	did := "used " + a.Endpoint.String()
+	endpoint := printable(a.Endpoint.String())
+	did := "used " + endpoint
 	switch {
 	case r.probe && a.Authenticated:
-		did = "would use " + a.Endpoint.String() + ", authenticated"
+		did = "would use " + endpoint + ", authenticated"
 	case r.probe:
-		did = "would use " + a.Endpoint.String()
+		did = "would use " + endpoint
 	case a.Remembered:
 		did += ", as before"
 	}
-	return printable(strings.Join(append([]string{did}, reasons...), "; "))
+	return strings.Join(append([]string{did}, reasons...), "; ")
 }
 
 // String returns the diagnosis, and a line for each attempt with its part of
@@ -116,13 +117,13 @@ func (a Attempt) detail() string {
 	}
 	parts := []string{brief(a.Began) + " +" + brief(a.Took)}
 	if a.Address != "" {
-		parts = append(parts, a.Address)
+		parts = append(parts, clipped(a.Address, maxItem))
 	}
 	if a.TLS != nil {
 		parts = append(parts, tls.VersionName(a.TLS.Version)+" for "+firstNames(certificateNames(a.Certificate())))
 	}
 	if a.Err != nil || a.silent {
-		parts = append(parts, a.shortReason())
+		parts = append(parts, clipped(a.shortReason(), maxText))
 	}
 	return strings.Join(parts, "  ")
 }
@@ -132,7 +133,7 @@ func firstNames(names []string) string {
 	if more := len(names) - 2; more > 0 {
 		names = append(names[:2:2], fmt.Sprintf("%d more", more))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(eachClipped(names), ", ")
 }
 
 // brief is d for people, in ASCII.

@@ -127,7 +127,8 @@ type jsonReport struct {
 		Extensions []string
 		InClear    bool `json:"extensions_in_clear"`
 		Mechanisms []string
-		MaxSize    int64 `json:"max_size"`
+		MaxSize    int64          `json:"max_size"`
+		LeftOut    map[string]int `json:"left_out"`
 	}
 }
 

@@ -28,7 +28,7 @@ import (
 //	phase                   the last that was finished, or the one that failed
 //	began_ms, took_ms
 //	tls                     such as "TLS 1.3"
-//	certificate_names       of the server's certificate, valid or not
+//	certificate_names       of the server's certificate, valid or not; a hundred at most
 //	error                   why it failed
 //	works                   true if it is what is used, or could be
 //	authenticated           true if ProbeAuth did
@@ -38,13 +38,14 @@ import (
 //	certificate_issuer      a distinguished name, as RFC 2253 writes it
 //	certificate_not_before
 //	certificate_not_after
-//	extensions              EHLO keywords with their parameters
+//	extensions              EHLO keywords with their parameters; a hundred at most
 //	extensions_in_clear     true if they were said without TLS, by anybody
-//	mechanisms              of AUTH, in the server's order
+//	mechanisms              of AUTH, in the server's order; a hundred at most
 //	max_size                in octets
+//	left_out                an object: by the name of a list, how many of it are not there
 //
 // More members may come. Of what others have a part in, control characters and
-// the like are escaped as in Go.
+// the like are escaped as in Go, and what is very long ends in "…".
 func (r *Report) MarshalJSON() ([]byte, error) {
 	report := jsonReport{Probe: r.probe, Diagnosis: r.Diagnosis(), TookMS: milliseconds(r.Took), Attempts: []jsonAttempt{}}
 	if chosen, ok := r.Chosen(); ok {
@@ -93,6 +94,8 @@ type jsonDetails struct {
 	InClear       bool       `json:"extensions_in_clear,omitempty"`
 	Mechanisms    []string   `json:"mechanisms,omitempty"`
 	MaxSize       int64      `json:"max_size,omitempty"`
+
+	LeftOut map[string]int `json:"left_out,omitempty"`
 }
 
 type jsonStep struct {
@@ -106,7 +109,7 @@ func newJSONAttempt(a Attempt) jsonAttempt {
 	j := jsonAttempt{
 		Endpoint: printable(a.Endpoint.String()), Address: printable(a.Address), Outcome: a.Outcome,
 		BeganMS: milliseconds(a.Began), TookMS: milliseconds(a.Took),
-		Certificates: printables(certificateNames(a.Certificate())), Error: errorText(a.Err),
+		Error: errorText(a.Err),
 	}
 	if a.Phase != 0 {
 		j.Phase = a.Phase.String()
@@ -120,8 +123,10 @@ func newJSONAttempt(a Attempt) jsonAttempt {
 func (j *jsonAttempt) addDetails(a Attempt) {
 	d := &jsonDetails{
 		Works: a.Outcome == Won || a.ready, Authenticated: a.Authenticated, Diagnosis: printable(a.Diagnosis()),
-		Extensions: printables(a.Extensions), InClear: a.offersInClear(),
+		InClear: a.offersInClear(),
 	}
+	j.Certificates = d.list("certificate_names", certificateNames(a.Certificate()))
+	d.Extensions = d.list("extensions", a.Extensions)
 	for _, s := range a.Steps {
 		d.Steps = append(d.Steps, jsonStep{s.Phase, milliseconds(s.Began), milliseconds(s.Took), errorText(s.Err)})
 	}
@@ -133,9 +138,24 @@ func (j *jsonAttempt) addDetails(a Attempt) {
 		d.Issuer, d.NotBefore, d.NotAfter = printable(c.Issuer.String()), &from, &until
 	}
 	if !d.InClear {
-		d.Mechanisms, d.MaxSize = printables(a.Mechanisms()), a.MaxSize()
+		d.Mechanisms, d.MaxSize = d.list("mechanisms", a.Mechanisms()), a.MaxSize()
 	}
 	j.jsonDetails = d
+}
+
+// list is what there is room for of a list, under its name.
+func (d *jsonDetails) list(name string, items []string) (first []string) {
+	const room = 100
+	if more := len(items) - room; more > 0 {
+		if d.LeftOut == nil {
+			d.LeftOut = make(map[string]int)
+		}
+		d.LeftOut[name], items = more, items[:room]
+	}
+	for _, item := range items {
+		first = append(first, printable(clipped(item, maxItem)))
+	}
+	return first
 }
 
 // offersInClear reports whether Extensions are what was said before TLS, and so

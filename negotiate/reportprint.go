@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -134,7 +135,7 @@ func (r *Report) whyNot() string {
 func (p *page) attempt(r *Report, a Attempt) {
 	p.heading(a.Endpoint.String())
 	_, s := r.result(a)
-	p.words("  ", 2, s, strings.Fields(a.Diagnosis()))
+	p.words("  ", 2, s, strings.Fields(clipped(a.Diagnosis(), maxText)))
 	if len(a.Steps) > 0 {
 		p.line("")
 		p.waterfall(a.Steps, r.scale())
@@ -193,7 +194,7 @@ func (p *page) certificate(c *x509.Certificate) {
 		names = []string{"no host"}
 	}
 	p.field("certificate", normal, append([]string{"for"}, listed(names)...)...)
-	p.field("issued by", normal, strings.Fields(shortened(c.Issuer.String()))...)
+	p.field("issued by", normal, strings.Fields(clipped(c.Issuer.String(), maxItem))...)
 	valid, s := lifetime(c, time.Now())
 	p.field("valid", s, strings.Fields(valid)...)
 }
@@ -221,27 +222,13 @@ func counted(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// shortened bounds what a certificate or a server can fill a page with.
-func shortened(s string) string {
-	const most = 300
-	if columns(s) <= most {
-		return s
-	}
-	head, _ := cutColumns(s, most)
-	return head + "…"
-}
-
 // offers says what EHLO was answered with.
 func (p *page) offers(a Attempt) {
 	if len(a.Extensions) == 0 {
 		return
 	}
-	items := make([]string, len(a.Extensions))
-	for i, e := range a.Extensions {
-		items[i] = shortened(e)
-	}
 	if a.offersInClear() {
-		p.field("EHLO", faint, append(strings.Fields("in cleartext, and not to be believed:"), listed(items)...)...)
+		p.field("EHLO", faint, append(strings.Fields("in cleartext, and not to be believed:"), listed(a.Extensions)...)...)
 		return
 	}
 	mechanisms, size := listed(a.Mechanisms()), "not said"
@@ -253,7 +240,7 @@ func (p *page) offers(a Attempt) {
 	}
 	p.field("AUTH", normal, mechanisms...)
 	p.field("size limit", normal, strings.Fields(size)...)
-	p.field("EHLO", normal, listed(items)...)
+	p.field("EHLO", normal, listed(a.Extensions)...)
 }
 
 // A Terminal is what [Report.Print] prints on. The zero Terminal is none: a file,
@@ -307,7 +294,7 @@ func (p *page) styled(s style, text string) string {
 	return "\x1b[" + string(s) + "m" + text + "\x1b[0m"
 }
 
-func (p *page) text(s string) string { return legible(s, p.keep) }
+func (p *page) text(s string) string { return legible(clipped(s, maxText), p.keep) }
 
 func columns(s string) int { return utf8.RuneCountInString(s) }
 
@@ -384,14 +371,18 @@ func (p *page) field(label string, s style, words ...string) {
 }
 
 // listed are the words of an enumeration: an item is torn apart only if it is
-// longer than a line.
+// longer than a line. Of many items there are the first, and how many more.
 func listed(items []string) []string {
-	words := make([]string, len(items))
-	for i, item := range items {
-		words[i] = item
+	const first = 20 // servers have up to a dozen extensions, and most certificates fewer names
+	more := len(items) - first
+	words := eachClipped(items[:min(len(items), first)])
+	for i := range words {
 		if i < len(items)-1 {
 			words[i] += ","
 		}
+	}
+	if more > 0 {
+		words = append(words, "…", "and", strconv.Itoa(more), "more")
 	}
 	return words
 }
