@@ -30,7 +30,9 @@
 //	-implicit-port N         instead of 465
 //	-starttls-port N         instead of 587
 //	-ca FILE                 trust the authorities in this PEM file, and no others
-//	-timeout DURATION        for the whole; 30s if not given
+//	-timeout DURATION        for the whole; 45s if not given. A step that gets no
+//	                         answer has 30s, so that a port that is silent is known
+//	                         for one by then
 //	-untrusted               probe also what was found for an ADDRESS and cannot be
 //	                         trusted; not with -auth
 //	-discover-database URL   ask this provider database about the domain of an
@@ -52,10 +54,12 @@
 // They are those of sysexits.h, and tell whether a submission would work, as far
 // as it was tried. If it would not, there is one line on standard error.
 //
-//	 0  it would
+//	 0  it would; also if -timeout ran out, or a signal came, when that was known
+//	    and only the rest of the report was not
 //	64  the command line is not right
 //	69  no port could be reached, or was willing; or no server was found
-//	75  the server says that it cannot now; or -timeout ran out, or a signal came
+//	75  the server says that it cannot now; or -timeout ran out, or a signal came,
+//	    before there was anything that would work
 //	76  TLS or the protocol failed: a certificate that is not valid, no STARTTLS,
 //	    or another service than mail submission
 //	77  the server refused the password, or offers no way to show it

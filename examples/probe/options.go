@@ -31,14 +31,14 @@ and ADDRESS a mail address whose servers are looked for. Nothing is submitted.
   -implicit-port N        instead of 465
   -starttls-port N        instead of 587
   -ca FILE                trust the authorities in this PEM file, and no others
-  -timeout DURATION       for the whole (default 30s)
+  -timeout DURATION       for the whole (default 45s; a step has 30s)
   -untrusted              also what was found and cannot be trusted; not with -auth
   -discover-database URL  a provider database to ask about an ADDRESS
   -json                   tell it as JSON
   -h                      show this
 
-Exit codes: 0 would work, 64 usage, 69 not reachable or not found, 75 temporary,
-76 TLS or protocol, 77 password.
+Exit codes: 0 would work, also where -timeout ended what else was tried; 64 usage,
+69 not reachable or not found, 75 temporary, 76 TLS or protocol, 77 password.
 `
 
 // options are what the command line and the environment say.
@@ -87,6 +87,10 @@ func parse(args []string, env func(string) string) (*options, error) {
 	return o, o.aim()
 }
 
+// defaultTimeout is longer than a search for servers and a step that gets no answer:
+// what is silent is to be found so, and not the time to be over.
+const defaultTimeout = 45 * time.Second
+
 func (o *options) flags(user, ca *string) *flag.FlagSet {
 	fs := flag.NewFlagSet("probe", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // one line is enough, and run prints it
@@ -100,7 +104,7 @@ func (o *options) flags(user, ca *string) *flag.FlagSet {
 	fs.Func("implicit-port", "", portVar(&o.ImplicitPort))
 	fs.Func("starttls-port", "", portVar(&o.STARTTLSPort))
 	fs.StringVar(ca, "ca", "", "")
-	fs.DurationVar(&o.timeout, "timeout", 30*time.Second, "")
+	fs.DurationVar(&o.timeout, "timeout", defaultTimeout, "")
 	fs.BoolVar(&o.untrusted, "untrusted", false, "")
 	fs.StringVar(&o.discovery.Database, "discover-database", "", "")
 	fs.BoolVar(&o.json, "json", false, "")

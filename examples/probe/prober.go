@@ -28,7 +28,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "probe: standard output: %v\n", err)
 	}
 	if s.err != nil {
-		fmt.Fprintf(stderr, "probe: %s\n", oneLine(s.err))
+		fmt.Fprintf(stderr, "probe: %s\n", words(s.err))
 	}
 	return exitCode(s.err)
 }

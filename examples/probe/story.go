@@ -1,13 +1,16 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/mailport/mailport/negotiate"
+	"github.com/mailport/mailport/submit"
 )
 
 // A story is what there is to tell.
@@ -80,8 +83,15 @@ func plain(s string) string {
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
-// oneLine is for logs, that go by lines.
-func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", " / ") }
+// words are an error on one line, for logs, and which flag may help.
+func words(err error) string {
+	text := strings.ReplaceAll(err.Error(), "\n", " / ")
+	var issuer x509.UnknownAuthorityError
+	if errors.Is(err, submit.ErrCertificate) && errors.As(err, &issuer) {
+		text += " (-ca FILE)"
+	}
+	return text
+}
 
 // An object is what -json prints.
 type object struct {
@@ -110,7 +120,7 @@ func (s *story) object() object {
 		o.Found = append(o.Found, found{f.Endpoint.String(), f.Source, f.From, f.Trusted, f.Reason, f.Username, f.Authentication})
 	}
 	if s.err != nil {
-		text := oneLine(s.err)
+		text := words(s.err)
 		o.Error = &text
 	}
 	return o

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ func (o *options) aim() error {
 		o.Host, o.Port, o.Policy, o.Config = n.Host, n.Port, n.Policy, n.Config
 	case !o.isAddress():
 		o.Host = o.target
+		if host, port, err := net.SplitHostPort(o.target); err == nil && portVar(new(int))(port) == nil {
+			return wrongUsage("%s has a port with it, which is a flag: -port %s %s", o.target, port, host)
+		}
 		if err := o.Check(); err != nil {
 			return err
 		}
