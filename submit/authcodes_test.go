@@ -16,6 +16,7 @@ import (
 // response, whether it is worth another mechanism, and whether the server is told QUIT.
 // A 4yz says nothing about the password: nobody is to be asked for it.
 func TestMeaningOfAuthReplies(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		reply string
 		means string
@@ -49,7 +50,7 @@ func TestMeaningOfAuthReplies(t *testing.T) {
 		{"399 odd", "Protocol", false},
 		{"535-5.7.8 a\n550 5.7.8 b", "Protocol", false},
 	} {
-		for _, before := range []int{0, 1, 2} { // challenges
+		for _, before := range []int{0, 2} { // challenges
 			replies := append([]string{"334 ", "334 "}[:before:before], test.reply, "501 5.7.0 cancelled", "334 ", "334 ", "501 5.7.0 cancelled")
 			if test.next {
 				replies = append(replies[:before+1], "535 5.7.8 and no by PLAIN")
@@ -97,6 +98,7 @@ func (other) Complete() bool                 { return true }
 // does not support a -PLUS after all, no other is tried on it. It did offer one, so it
 // is not told that it did not (RFC 5802, section 6: "y" would be a lie).
 func TestPlusNotSupported(t *testing.T) {
+	t.Parallel()
 	for _, code := range []string{"504 5.5.4 unknown", "534 5.7.9 too weak"} {
 		var first []string
 		withClerk(t, only("AUTH PLAIN SCRAM-SHA-1 SCRAM-SHA-256 SCRAM-SHA-512-PLUS SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS"), func(t *testing.T, c *clerk) {
@@ -129,6 +131,7 @@ func TestPlusNotSupported(t *testing.T) {
 // The three errors of an authentication that comes to nothing are different: the
 // password, what both sides can do, and the server itself.
 func TestThreeErrors(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		offered, reply string
 		means          string
@@ -161,6 +164,7 @@ func TestThreeErrors(t *testing.T) {
 // A challenge after the exchange is over is the server's fault, not the password's,
 // whatever the mechanism; it is answered with "*" (RFC 4954, section 4).
 func TestChallengeAfterTheEnd(t *testing.T) {
+	t.Parallel()
 	more := "334 " + base64Of("and now?")
 	cancelled := "501 5.7.0 cancelled"
 	for _, test := range []struct {

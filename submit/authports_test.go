@@ -34,6 +34,7 @@ func withoutAuth(services ...string) (faults []submittest.Fault) {
 // Credentials, and no AUTH on the first port: the other one may have it. If neither
 // has, that is the error, and nothing is submitted instead.
 func TestAuthOnTheOtherPort(t *testing.T) {
+	t.Parallel()
 	for _, first := range services {
 		for _, both := range []bool{false, true} {
 			faults := withoutAuth(first)
@@ -67,6 +68,7 @@ func TestAuthOnTheOtherPort(t *testing.T) {
 // Promises 2 and 5: what happens from AUTH on happens to one port. That a server has
 // not proved itself is no reason to show the other one a password.
 func TestAuthEndsNegotiation(t *testing.T) {
+	t.Parallel()
 	outage := func(context.Context, string) (string, error) {
 		return "", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}

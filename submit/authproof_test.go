@@ -72,6 +72,7 @@ func proving(last func(signature string) []string) func(*clerk) {
 // The signature of the server comes as a challenge (RFC 4954, section 4) or, from some
 // servers, with the success. Both are read, wherever in the reply it is.
 func TestServerProvesItself(t *testing.T) {
+	t.Parallel()
 	credentials := auth.Password(user, password)
 	for _, replies := range [][]string{
 		{"334 %s", "235 2.7.0 ok"},
@@ -108,6 +109,7 @@ func TestServerProvesItself(t *testing.T) {
 // neither what it says it is, nor a refusal. Nothing is submitted, and nothing more
 // is said, not even "*": no exchange is open after a 235 (RFC 4954, section 4).
 func TestServerProvesNothing(t *testing.T) {
+	t.Parallel()
 	credentials := auth.Password(user, password)
 	var before string // a signature, of an exchange that is over
 	withClerk(t, proving(func(signature string) []string { before = signature; return []string{"235 " + signature} }), func(t *testing.T, c *clerk) {
@@ -152,6 +154,7 @@ func TestServerProvesNothing(t *testing.T) {
 // What comes with a success is no question that a response could answer: there is
 // nobody to send it to.
 func TestSuccessAsksNothing(t *testing.T) {
+	t.Parallel()
 	for mechanism, replies := range map[string][]string{
 		"LOGIN":    {"334 ", "235 2.7.0 " + base64Of("Password=")},
 		"CRAM-MD5": {"235 2.7.0 " + base64Of("<nonce=4711@example.com>")},
@@ -180,6 +183,7 @@ func requireUnproven(t *testing.T, c *clerk, config submit.Config, says string) 
 // A wrong signature where it belongs is found in an exchange that is open, and so is
 // cancelled. It is another error than a refusal, and than having no mechanism.
 func TestServerProvesWrongly(t *testing.T) {
+	t.Parallel()
 	credentials := auth.Password(user, password)
 	for challenge, means := range map[string]string{
 		base64Of("v=AAAA"):           "Insecure",

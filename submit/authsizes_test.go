@@ -50,6 +50,7 @@ func heardFirst(t *testing.T, mechanism string, credentials auth.Credentials) (m
 // RFC 4954, section 4, and RFC 5321, section 4.5.3.1.4: the first message of each
 // mechanism goes with the command as long as that has 512 octets at most, to the octet.
 func TestInitialResponseOfEveryMechanism(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range []string{
 		"PLAIN", "OAUTHBEARER", "XOAUTH2", "EXTERNAL",
 		"SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256-PLUS",
@@ -83,6 +84,7 @@ func TestInitialResponseOfEveryMechanism(t *testing.T) {
 // direction. A token of some kilobytes goes over, in whole; one that no line can hold
 // is not cut off.
 func TestLongTokens(t *testing.T) {
+	t.Parallel()
 	const most = (12288 - len("\r\n")) / 4 * 3
 	for _, mechanism := range bearers {
 		short, _ := heardFirst(t, mechanism, filled(mechanism, 10))
@@ -112,6 +114,7 @@ func TestLongTokens(t *testing.T) {
 // The same for challenges: one of 12,288 octets is read, whatever limit other replies
 // have. More than that is no reply, and nothing more is said.
 func TestLongChallenges(t *testing.T) {
+	t.Parallel()
 	const most = (12288 - len("334 \r\n")) / 4 * 4
 	for octets, means := range map[int]string{4088: "", 4092: "", most: "", most + 4: "Protocol", 1 << 20: "Protocol"} {
 		withClerk(t, all(only("AUTH LOGIN"), dialogue("334 "+strings.Repeat("A", octets), "334 ", "235 2.7.0 ok")), func(t *testing.T, c *clerk) {

@@ -69,6 +69,7 @@ func (w *world) by(mechanism, secret string) {
 // none besides. Promise 7: a context that ends at any of its steps ends the call then,
 // with the context's error, and nothing is left open or running.
 func TestEveryStep(t *testing.T) {
+	t.Parallel()
 	for _, e := range exchanges {
 		t.Run(e.mechanism, func(t *testing.T) {
 			t.Parallel()
@@ -105,6 +106,7 @@ func TestEveryStep(t *testing.T) {
 // The budget of a first message with SCRAM: two round trips more than with PLAIN (RFC
 // 4954, section 4: the server's last word is a challenge that is answered).
 func TestRoundTripsColdSCRAM(t *testing.T) {
+	t.Parallel()
 	for service, ready := range map[string]time.Duration{submit.Submissions: 4, submit.Submission: 6} {
 		inWorld(t, offering("SCRAM-SHA-256", "PLAIN"), func(t *testing.T, w *world) {
 			elapsed := stopwatch()
@@ -124,6 +126,7 @@ func TestRoundTripsColdSCRAM(t *testing.T) {
 // A refused secret is shown once, whatever the mechanism, although the server offers
 // all others (promise 2): by the one that is asked for, and by the strongest.
 func TestEveryMechanismRefused(t *testing.T) {
+	t.Parallel()
 	inWorld(t, everyMechanism, func(t *testing.T, w *world) {
 		for i, e := range append(exchanges, exchanges[0], exchanges[9]) {
 			w.by(e.mechanism, "not-"+password)
@@ -168,6 +171,7 @@ func (m thinker) Next(challenge []byte) ([]byte, error) {
 // (RFC 5802, section 9), and the context ends that; the exchange is not cancelled with
 // words, and the error is not about the password.
 func TestEndsAmidDerivation(t *testing.T) {
+	t.Parallel()
 	withClerk(t, only("AUTH SCRAM-SHA-1"), func(t *testing.T, c *clerk) {
 		c.answer = func(_ *desk, line string) string {
 			initial, ok := strings.CutPrefix(line, "AUTH SCRAM-SHA-1 ")
@@ -205,6 +209,7 @@ func TestEndsAmidDerivation(t *testing.T) {
 // After whatever ended an exchange nothing is said that has no place there: "*" only
 // where a challenge waits (RFC 4954, section 4), QUIT where the server listens.
 func TestLastWordsOfAuthentication(t *testing.T) {
+	t.Parallel()
 	const goodbye = "QUIT"
 	sent := base64Of(user)
 	for _, test := range []struct {

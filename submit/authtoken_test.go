@@ -46,6 +46,7 @@ func (i *tokenIssuer) wasAsked() []string {
 // The source is asked once for each session, and once more if the server refuses the
 // token: the new one is shown in the same session, one round trip later.
 func TestTokenRenewed(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range bearers {
 		inWorld(t, offering(mechanism), func(t *testing.T, w *world) {
 			w.server.SetUsers(map[string]string{user: "fresh"})
@@ -74,6 +75,7 @@ func TestTokenRenewed(t *testing.T) {
 // A token that is refused is replaced once. Then it is for its owner, and the error has
 // what the server said of it.
 func TestTokenRefusedTwice(t *testing.T) {
+	t.Parallel()
 	for mechanism, status := range map[string]string{"OAUTHBEARER": "invalid_token", "XOAUTH2": "401"} {
 		inWorld(t, offering(mechanism), func(t *testing.T, w *world) {
 			issuer := &tokenIssuer{current: "expired", fresh: []string{"wrong-too", "never-shown"}}
@@ -99,6 +101,7 @@ func TestTokenRefusedTwice(t *testing.T) {
 // If there is no other token the refusal stands, and is shown once; unless it is a
 // network that keeps one from being had.
 func TestTokenNotRenewed(t *testing.T) {
+	t.Parallel()
 	outage := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("network is unreachable")}
 	for _, test := range []struct {
 		token string
@@ -137,6 +140,7 @@ func TestTokenNotRenewed(t *testing.T) {
 // What is no refusal of the token is no reason for another one; nor is a connection
 // that is lost meanwhile a refusal.
 func TestTokenKept(t *testing.T) {
+	t.Parallel()
 	explained := "334 " + base64Of(`{"status":"400"}`)
 	for _, test := range []struct {
 		replies []string
@@ -173,6 +177,7 @@ func TestTokenKept(t *testing.T) {
 // A token that is revoked while a pool is at work: sessions that are open stay so, and
 // those that are opened then, together, share what the source is asked for once.
 func TestTokenRevokedInPool(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range bearers {
 		inWorld(t, offering(mechanism), func(t *testing.T, w *world) {
 			w.server.SetUsers(map[string]string{user: "first"})
@@ -207,6 +212,7 @@ func TestTokenRevokedInPool(t *testing.T) {
 // A session whose token could not be had is not kept, and the next message finds
 // another source of trouble, or none.
 func TestTokenOutageInPool(t *testing.T) {
+	t.Parallel()
 	inWorld(t, offering("XOAUTH2"), func(t *testing.T, w *world) {
 		outage := true
 		w.config.Credentials = auth.Token(user, func(context.Context, string) (string, error) {
@@ -230,6 +236,7 @@ func TestTokenOutageInPool(t *testing.T) {
 // A token is never shown by a mechanism for passwords, nor the other way round; and
 // where one bearer mechanism is not there after all the other one is.
 func TestTokenMechanisms(t *testing.T) {
+	t.Parallel()
 	withClerk(t, only("AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256"), func(t *testing.T, c *clerk) {
 		config := c.config()
 		config.Credentials = auth.Token(user, func(context.Context, string) (string, error) { panic("asked") })
@@ -254,6 +261,7 @@ func TestTokenMechanisms(t *testing.T) {
 // Promise 7: a source that blocks does not keep the call, be it asked for the first
 // time or in place of a token that was refused; nor does one that another session asks.
 func TestTokenSourceBlocks(t *testing.T) {
+	t.Parallel()
 	for _, patient := range []string{"", "expired"} {
 		inWorld(t, offering("XOAUTH2"), func(t *testing.T, w *world) {
 			w.config.Credentials = auth.Token(user, func(ctx context.Context, refused string) (string, error) {
@@ -291,6 +299,7 @@ func TestTokenSourceBlocks(t *testing.T) {
 // Refusals by a server that cheats are the same to a token: a success is one only if
 // the token was shown and not refused before.
 func TestTokenAcceptedAfterRefusal(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range bearers {
 		withClerk(t, all(only("AUTH "+mechanism), dialogue("334 "+base64Of("{}"), "235 2.7.0 ok")), func(t *testing.T, c *clerk) {
 			config := c.config()

@@ -73,6 +73,7 @@ func (w *walk) along(v reflect.Value) {
 // Promise 9: a session that has authenticated, or has failed to, keeps no secret where
 // one could come upon it: not even the buffer of what it said.
 func TestSecretsAreNotKept(t *testing.T) {
+	t.Parallel()
 	for _, reply := range []string{"", "535 5.7.8 no", "454 4.7.0 later", "334 not base64!", "421 bye"} {
 		for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"} {
 			instruct := dialogue("334 "+base64Of("<4711@example.com>"), reply, "501 5.7.0 cancelled")

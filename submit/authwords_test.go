@@ -31,6 +31,7 @@ func always(token string) auth.TokenSource {
 // Promise 9: a server that quotes a token, alone, with its scheme, or cut off, gets
 // it into no error; that something is missing can be seen.
 func TestQuotedToken(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range []string{"OAUTHBEARER", "XOAUTH2"} {
 		for _, quoted := range []string{token, "Bearer " + token, "auth=Bearer " + token, token[:12] + "..."} {
 			for _, replies := range [][]string{
@@ -66,6 +67,7 @@ func slowly(second func(context.Context) error) auth.Credentials {
 // credentials have to say beside the reply. That there is no other mechanism is no
 // news.
 func TestSecondMechanismFails(t *testing.T) {
+	t.Parallel()
 	try := func(second func(context.Context) error) (err error) {
 		withClerk(t, dialogue("504 5.5.4 unknown"), func(t *testing.T, c *clerk) {
 			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errOwn)
@@ -94,6 +96,7 @@ func TestSecondMechanismFails(t *testing.T) {
 // RFC 4954, section 4: before the initial response was sent, the challenge is empty.
 // One that is not is for nothing that the client has said.
 func TestChallengeBeforeInitialResponse(t *testing.T) {
+	t.Parallel()
 	long := strings.Repeat("x", 600)
 	for name, credentials := range map[string]auth.Credentials{
 		"PLAIN": auth.Password(user, long), "OAUTHBEARER": auth.Token(user, always(long)), "XOAUTH2": auth.Token(user, always(long)),
@@ -121,6 +124,7 @@ func (c certified) Exchange(ctx context.Context, server auth.Server) (auth.Mecha
 // RFC 4954, section 4: "*" ends an exchange, and the server says no. One that goes on
 // asking, or says yes, is left without a word.
 func TestCancelIsIgnored(t *testing.T) {
+	t.Parallel()
 	for reply, quits := range map[string]bool{
 		"501 5.7.0 cancelled": true, "535 5.7.8 no": true, "454 4.7.0 later": true, "500 what?": true,
 		"334 " + base64Of("again?"): false, "235 2.7.0 welcome": false, "250 ok": false, "354 go on": false,
@@ -146,6 +150,7 @@ func TestCancelIsIgnored(t *testing.T) {
 // another try, and nobody is to be asked for a password. What the source itself says
 // no to is for its owner.
 func TestSourceFails(t *testing.T) {
+	t.Parallel()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}
 	for _, test := range []struct {
 		err   error

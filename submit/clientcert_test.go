@@ -47,6 +47,7 @@ func (c *clerk) external(certificates ...tls.Certificate) submit.Config {
 // RFC 4422, appendix A: who has presented a certificate says EXTERNAL, with "=" for no
 // identity, and is believed for what the certificate says.
 func TestClientCertificatePresented(t *testing.T) {
+	t.Parallel()
 	mine, others := authority().Client("me"), testcert.SelfSigned("me")
 	for _, how := range []tls.ClientAuthType{tls.RequestClientCert, tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert} {
 		onBothPorts(t, func(version uint16) func(*clerk) { return asking(how, authority(), version) },
@@ -72,6 +73,7 @@ func TestClientCertificatePresented(t *testing.T) {
 // about who is submitting: the server did not ask, there was none, or none that it
 // would take. A password is not looked for instead.
 func TestClientCertificateNotPresented(t *testing.T) {
+	t.Parallel()
 	mine := authority().Client("me")
 	for name, test := range map[string]struct {
 		how          tls.ClientAuthType
@@ -104,6 +106,7 @@ func TestClientCertificateNotPresented(t *testing.T) {
 // The caller's configuration is read, never written: one configuration may serve many
 // transports, and each notes for itself what was presented.
 func TestClientCertificateConfig(t *testing.T) {
+	t.Parallel()
 	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequestClientCert, authority(), version) },
 		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
 			config, mine, asked := c.external(), authority().Client("me"), 0
@@ -130,6 +133,7 @@ func TestClientCertificateConfig(t *testing.T) {
 // A resumed connection is of the client that the first one was of: no certificate is
 // asked for again (RFC 8446, section 2.2; RFC 5246, section 7.3).
 func TestClientCertificateResumed(t *testing.T) {
+	t.Parallel()
 	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
 		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
 			config := c.external(authority().Client("me"))
@@ -154,6 +158,7 @@ func TestClientCertificateResumed(t *testing.T) {
 // Of a connection of the caller's own it cannot be seen whether a certificate was
 // presented: EXTERNAL is tried, and the server knows.
 func TestClientCertificateOfOwnConnection(t *testing.T) {
+	t.Parallel()
 	for reply, means := range map[string][]string{"235 2.7.0 welcome": nil, "535 5.7.8 who are you?": {"Credentials"}} {
 		withClerk(t, asking(tls.RequestClientCert, authority(), tls.VersionTLS13), func(t *testing.T, c *clerk) {
 			c.answer = on("AUTH", reply)
@@ -173,6 +178,7 @@ func TestClientCertificateOfOwnConnection(t *testing.T) {
 // 1.2, with TLS 1.3 after it (RFC 8446, section 4.4.2.4), where its first words are due.
 // The error has the alert in words, the cause can be reached, and nothing was said.
 func TestClientCertificateNotAccepted(t *testing.T) {
+	t.Parallel()
 	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
 		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
 			others := testcert.New().Client("me")
@@ -194,6 +200,7 @@ func TestClientCertificateNotAccepted(t *testing.T) {
 // Only the certificate's owner has its key: what was presented can be printed, the key
 // cannot (promise 9).
 func TestClientCertificateIsNoSecret(t *testing.T) {
+	t.Parallel()
 	mine := authority().Client("me")
 	key, err := x509.MarshalPKCS8PrivateKey(mine.PrivateKey)
 	require.NoError(t, err)

@@ -262,6 +262,7 @@ func TestPasswordIsShownOnce(t *testing.T) {
 
 // Promise 9: what holds the credentials can be printed all the same.
 func TestSecretsInValues(t *testing.T) {
+	t.Parallel()
 	inWorld(t, nil, func(t *testing.T, w *world) {
 		var d diary
 		d.keep(&w.config)
@@ -298,6 +299,7 @@ func TestSecretsInValues(t *testing.T) {
 // Promise 9: nothing that a session keeps after it has authenticated shows the secret,
 // nor what was made of it on the way; nor do credentials, before and after.
 func TestSecretsOfEveryMechanism(t *testing.T) {
+	t.Parallel()
 	inWorld(t, everyMechanism, func(t *testing.T, w *world) {
 		for i, mechanism := range secretive {
 			var d diary
@@ -327,6 +329,7 @@ func TestSecretsOfEveryMechanism(t *testing.T) {
 // is made of: with the proof and the signature of SCRAM, or a digest, anyone could try
 // passwords at leisure.
 func TestSecretsOnTheWire(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range []string{"SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "OAUTHBEARER", "XOAUTH2"} {
 		for _, last := range []string{"235 2.7.0 ok", "535 5.7.8 no", "334 " + base64Of("v=AAAA"), "501 5.5.2 '%s'?", "454 4.7.0 %s"} {
 			var signature string
