@@ -52,14 +52,28 @@ func strict(t *http.Transport, c *connections) *http.Transport {
 	if t.TLSClientConfig != nil {
 		t.TLSClientConfig.InsecureSkipVerify = false // the address is in the first request
 	}
-	if t.DialTLSContext != nil {
-		t.DialTLSContext = c.keep(t.DialTLSContext)
-	}
-	//lint:ignore SA1019 deprecated, but who has it means it: it may be what keeps a program from dialling what it should not
-	if t.DialContext != nil || t.Dial == nil { //nolint:staticcheck // see above
-		t.DialContext = c.keep(t.DialContext)
+	plain, overTLS := dialers(t)
+	t.DialContext = c.keep(plain)
+	if overTLS != nil {
+		t.DialTLSContext = c.keep(overTLS)
 	}
 	return t
+}
+
+// dialers returns what t dials with, as package http has it: Dial and DialTLS are
+// deprecated, but who has them means them. They may be what keeps a program from
+// dialling what it should not.
+func dialers(t *http.Transport) (plain, overTLS dialFunc) {
+	plain, overTLS = t.DialContext, t.DialTLSContext
+	//lint:ignore SA1019 see above
+	if dial := t.Dial; plain == nil && dial != nil { //nolint:staticcheck // see above
+		plain = abandonable(dial)
+	}
+	//lint:ignore SA1019 see above
+	if dial := t.DialTLS; overTLS == nil && dial != nil { //nolint:staticcheck // see above
+		overTLS = abandonable(dial)
+	}
+	return plain, overTLS
 }
 
 // askFile returns how to ask for the file at a URL.

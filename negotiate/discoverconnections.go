@@ -45,6 +45,34 @@ func (c *connections) keep(dial dialFunc) dialFunc {
 	}
 }
 
+// abandonable makes a dial function that knows of no context return when one ends.
+// What it dials then is closed as soon as it is there.
+func abandonable(dial func(network, address string) (net.Conn, error)) dialFunc {
+	type dialled struct {
+		conn net.Conn
+		err  error
+	}
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		done := make(chan dialled)
+		go func() { // ends when dial does, which nobody can hasten
+			conn, err := dial(network, address)
+			select {
+			case done <- dialled{conn, err}:
+			case <-ctx.Done():
+				if conn != nil {
+					_ = conn.Close()
+				}
+			}
+		}()
+		select {
+		case d := <-done:
+			return d.conn, d.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
 func (c *connections) enter() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

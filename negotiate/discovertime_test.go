@@ -201,6 +201,48 @@ func TestContextEndsDiscover(t *testing.T) {
 	}
 }
 
+// A Transport may have the functions of old, which know of no context: what they
+// dialled is closed when the call returns, and what they dial later at once.
+func TestDiscoverEndsDialersWithoutContext(t *testing.T) {
+	resolve(t)
+	for name, with := range map[string]func(func(network, address string) (net.Conn, error)) *http.Transport{
+		"Dial": func(dial func(string, string) (net.Conn, error)) *http.Transport { return &http.Transport{Dial: dial} },
+		"DialTLS": func(dial func(string, string) (net.Conn, error)) *http.Transport {
+			return &http.Transport{DialTLS: dial}
+		},
+	} {
+		for takes, want := range map[time.Duration]string{0: "at once", time.Minute: "late"} {
+			t.Run(name+" "+want, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					w := newSlowWorld(t)
+					w.Timeout = soon
+					w.listen(t, "autoconfig.example.com:443", silence)
+					var dialled atomic.Int32
+					dial := func(network, address string) (net.Conn, error) {
+						time.Sleep(takes)
+						conn, err := w.net.DialContext(context.Background(), network, address)
+						if err == nil {
+							dialled.Add(1)
+							if name == "DialTLS" { // it is of the caller's own making
+								return tls.Client(conn, &tls.Config{ServerName: "autoconfig.example.com"}), nil
+							}
+						}
+						return conn, err
+					}
+					w.Client.Transport = with(dial)
+					_, took, err := w.discover(t, t.Context()) // and none is open
+					require.NoError(t, err)
+					require.Equal(t, soon, took)
+					time.Sleep(2 * takes)
+					synctest.Wait()
+					require.Zero(t, w.net.Open())
+					require.EqualValues(t, 1, dialled.Load())
+				})
+			})
+		}
+	}
+}
+
 // A trusted answer is not kept waiting by those of a lower rank.
 func TestDiscoverDoesNotWait(t *testing.T) {
 	resolve(t)
