@@ -38,8 +38,10 @@ type Discovery struct {
 	//
 	// Of a Client whose Transport is an [*http.Transport] a copy is used, so that
 	// no connection is kept, and certificates are verified whatever its TLS
-	// configuration says. Of any other Transport the connections are its own
-	// affair; it must return when the request's context ends.
+	// configuration says; Dial and DialTLS, which are deprecated and know of no
+	// context, may go on for a while if they are at it when the call ends. Of any
+	// other Transport the connections are its own affair; it must return when the
+	// request's context ends.
 	Client *http.Client
 
 	// Database is the URL of a provider database, to which the domain is
@@ -51,6 +53,12 @@ type Discovery struct {
 	// Without lists sources not to ask. A program that must not fetch from hosts
 	// that strangers name leaves SourceAutoconfig and SourceWellKnown out.
 	Without []Source
+
+	// Observe, if not nil, is told why a source has nothing, of those that
+	// [Discover] waited for and in the order of their rank, before it returns: also
+	// if another source has something, or nothing is found at all. So a program can
+	// say that a lookup failed, and the servers are only guessed.
+	Observe func(SourceError)
 
 	// Timeout is for the whole. What was found by then is returned; what had not
 	// answered counts as having nothing. Zero means 10 seconds, negative no limit
@@ -66,7 +74,8 @@ type Discovery struct {
 // All sources are asked at once, and taken in the order of their rank, see
 // [Source]. The first that says something trusted ends the search; what was
 // found before that and cannot be trusted stands in front of it, and says so. A
-// guess is returned only if nobody said anything. The result is what to try
+// guess is returned only if nobody said anything; [Discovery].Observe learns why they
+// did not. The result is what to try
 // first, what next, and is never empty without an error.
 //
 // Use it when an account is set up, and store what came of it: RFC 8314, section
@@ -119,6 +128,15 @@ func (d *Discovery) check() error {
 		return &submit.InvalidError{Field: "Discovery.Database", Reason: err.Error()} // no value: there may be a password in it
 	}
 	return nil
+}
+
+func (d *Discovery) observe(reasons []SourceError) {
+	if d.Observe == nil {
+		return
+	}
+	for _, reason := range reasons {
+		d.Observe(reason)
+	}
 }
 
 // A search is one call of Discover.
@@ -192,6 +210,7 @@ func (s *search) run(ctx context.Context) ([]Found, error) {
 			return nil, &DiscoveryError{Domain: s.box.domain, ended: endOf(ctx)}
 		}
 		failed.Sources = append(failed.Sources, got.reasons...)
+		s.d.observe(got.reasons)
 		denied = append(denied, got.denied...)
 		if len(denied) == len(services) {
 			failed.denied = true

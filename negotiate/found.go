@@ -15,7 +15,9 @@ type Found struct {
 
 	// Trusted: the domain itself says so, over verified TLS or in signed DNS; or
 	// the server is inside the domain, and so will its certificate have to be; or
-	// the provider database says so, which the caller trusts.
+	// the provider database says so, which the caller trusts. Where others have names
+	// below the domain, as under a public suffix (me@eu.org), what is inside it may be
+	// theirs.
 	Trusted bool
 
 	// Reason says why it cannot be trusted, in words for a user. It is empty if
