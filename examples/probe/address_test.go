@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +46,8 @@ func TestAddress(t *testing.T) {
 
 	o := probeAddress(t, s, inside, "-json").object(t)
 	require.Len(t, o.Found, 2)
+	require.NotNil(t, o.Missed)
+	require.Empty(t, o.Missed)
 	require.Equal(t, "submissions://smtp.example.com:465", o.Found[0].Endpoint)
 	require.Equal(t, "SRV", o.Found[0].Source)
 	require.Equal(t, "me@example.com", o.Found[0].Username)
@@ -102,14 +106,38 @@ func TestNoAddress(t *testing.T) {
 	require.Equal(t, 1, bytes.Count([]byte(r.stderr), []byte("\n")))
 }
 
+// What failed is not hidden by what was found: it may be why that is not more.
+func TestMissed(t *testing.T) {
+	s := start(t)
+	half := map[string][]*net.SRV{"submissions": {{Target: "smtp.example.com.", Port: 465}}}
+	r := probeAddress(t, s, half)
+	require.Equal(t, exitOK, r.exit, r.stderr)
+	require.Contains(t, r.stdout, "user me@example.com\n\nnot found:\n\n  _submission._tcp.example.com\n    SRV: no SRV records\n\nwould use ")
+
+	o := probeAddress(t, s, half, "-json").object(t)
+	require.Len(t, o.Missed, 1)
+	require.Equal(t, "SRV", o.Missed[0].Source)
+	require.Equal(t, "_submission._tcp.example.com", o.Missed[0].From)
+	require.Equal(t, "SRV: no SRV records", o.Missed[0].Error)
+
+	r = probeAddress(t, s, nil)
+	require.Empty(t, r.stdout, "where nothing was found the error has it all")
+	require.Len(t, probeAddress(t, s, nil, "-json").object(t).Missed, 2)
+	require.Nil(t, probe(t.Context(), at(t, s, "-json")...).object(t).Missed)
+}
+
 // What DNS and the web say ends no line and moves no cursor.
 func TestFoundIsPlain(t *testing.T) {
 	var b bytes.Buffer
-	s := story{found: []negotiate.Found{{From: "a\x1b[31m\nb\u202e", Username: `"é"`, Reason: "\x07"}}}
+	s := story{found: []negotiate.Found{{From: "a\x1b[31m\nb\u202e", Username: `"é"`, Reason: "\x07"}},
+		missed: []negotiate.SourceError{{From: "a\x1b[31m\nb" + strings.Repeat("x", 9000), Err: errors.New("c\x1b\nd")}}}
 	s.tellFound(&b, &options{target: "me@ex\x1bample.com"})
 	requireASCII(t, b.String())
 	require.Contains(t, b.String(), `a\x1b[31m\nb\u202e; user "\u00e9"`)
-	require.Equal(t, 6, bytes.Count(b.Bytes(), []byte("\n")))
+	require.Contains(t, b.String(), "\n    unknown: c\\x1b\\nd\n")
+	require.Contains(t, b.String(), "\n  a\\x1b[31m\\nbxxx")
+	require.Less(t, b.Len(), 1500)
+	require.Equal(t, 11, bytes.Count(b.Bytes(), []byte("\n")))
 
 	b.Reset()
 	indented(&b, "one two three four", 12)

@@ -69,11 +69,13 @@
 //
 // # JSON
 //
-// With -json there is one object on one line, unless the exit code is 64. All four
+// With -json there is one object on one line, unless the exit code is 64. All five
 // members are always there:
 //
 //	found   for an ADDRESS, an array in the order in which to try: endpoint,
 //	        source, from, trusted, reason, username, authentication; otherwise null
+//	missed  for an ADDRESS, an array of what was asked in vain: source, from, error;
+//	        otherwise null
 //	report  as negotiate.Report has it; null if nothing was probed
 //	error   what stands on standard error; null if a submission would work
 //	exit    the exit code

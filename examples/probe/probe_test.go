@@ -40,6 +40,7 @@ type told struct {
 		Reason, Username       string
 		Authentication         []string
 	}
+	Missed []struct{ Source, From, Error string }
 	Report *struct {
 		Probe     bool
 		Diagnosis string
@@ -57,7 +58,7 @@ func (r result) object(t *testing.T) (o told) {
 	t.Helper()
 	require.Equal(t, 1, strings.Count(r.stdout, "\n"), "one line")
 	require.NoError(t, json.Unmarshal([]byte(r.stdout), &o))
-	for _, member := range []string{`"found":`, `"report":`, `"error":`, `"exit":`} {
+	for _, member := range []string{`"found":`, `"missed":`, `"report":`, `"error":`, `"exit":`} {
 		require.Contains(t, r.stdout, member)
 	}
 	return o

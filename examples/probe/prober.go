@@ -15,6 +15,7 @@ func (o *options) run(ctx context.Context, stdout, stderr io.Writer) int {
 	defer cancel()
 	var s story
 	if o.isAddress() {
+		o.discovery.Observe = func(e negotiate.SourceError) { s.missed = append(s.missed, e) }
 		s.found, s.err = o.discover(ctx)
 		s.searched = true
 		if !o.json {

@@ -17,8 +17,9 @@ import (
 type story struct {
 	searched bool
 	found    []negotiate.Found
-	report   *negotiate.Report // nil if nothing was probed
-	err      error             // why a submission would not work
+	missed   []negotiate.SourceError // what was asked in vain
+	report   *negotiate.Report       // nil if nothing was probed
+	err      error                   // why a submission would not work
 }
 
 // tell prints the report, or everything as JSON.
@@ -46,6 +47,13 @@ func (s *story) tellFound(w io.Writer, o *options) {
 		if !f.Trusted {
 			indented(w, plain(f.Reason), o.terminal.Width)
 		}
+	}
+	if len(s.missed) > 0 {
+		fmt.Fprint(w, "\nnot found:\n\n")
+	}
+	for _, m := range s.missed {
+		fmt.Fprintf(w, "  %s\n", plain(m.From))
+		indented(w, m.Source.String()+": "+plain(m.Err.Error()), o.terminal.Width)
 	}
 	fmt.Fprintln(w)
 }
@@ -77,8 +85,12 @@ func indented(w io.Writer, text string, width int) {
 }
 
 // plain is a text from DNS or the web in ASCII, without anything that a terminal
-// would obey.
+// would obey, and not longer than somebody would read.
 func plain(s string) string {
+	const most = 500
+	if r := []rune(s); len(r) > most {
+		s = string(r[:most]) + "..."
+	}
 	quoted := strconv.QuoteToASCII(s)
 	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
@@ -96,6 +108,7 @@ func words(err error) string {
 // An object is what -json prints.
 type object struct {
 	Found  []found           `json:"found"`
+	Missed []missed          `json:"missed"`
 	Report *negotiate.Report `json:"report"`
 	Error  *string           `json:"error"`
 	Exit   int               `json:"exit"`
@@ -111,10 +124,19 @@ type found struct {
 	Authentication []string         `json:"authentication"`
 }
 
+type missed struct {
+	Source negotiate.Source `json:"source"`
+	From   string           `json:"from"`
+	Error  string           `json:"error"`
+}
+
 func (s *story) object() object {
 	o := object{Report: s.report, Exit: exitCode(s.err)}
 	if s.searched {
-		o.Found = []found{}
+		o.Found, o.Missed = []found{}, []missed{}
+	}
+	for _, m := range s.missed {
+		o.Missed = append(o.Missed, missed{m.Source, m.From, m.Error()})
 	}
 	for _, f := range s.found {
 		o.Found = append(o.Found, found{f.Endpoint.String(), f.Source, f.From, f.Trusted, f.Reason, f.Username, f.Authentication})
