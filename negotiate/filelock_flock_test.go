@@ -327,6 +327,7 @@ func TestFileMemoryLeavesAPipeAlone(t *testing.T) {
 	info, err := os.Lstat(m.Path)
 	require.NoError(t, err)
 	require.Equal(t, fs.ModeNamedPipe, info.Mode().Type())
+	require.NoFileExists(t, m.Path+".lock", "nor is anything put beside it, as beside /dev/null")
 }
 
 // What cannot be read, locked or written is told, and does not get lost.

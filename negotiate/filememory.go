@@ -13,7 +13,9 @@ import (
 )
 
 // A FileMemory is a [Memory] in a file, for programs that run for a moment: a cron
-// job, a command. What one run found, the next one begins with.
+// job, a command. What one run found, the next one begins with, if it comes in time:
+// [Policy].Remember is ten minutes by default, and a job that runs every hour would
+// never find anything. Set it to 24 hours, say.
 //
 // Any number of goroutines and processes may share a file. It is replaced as a
 // whole, so that whoever reads it finds the old one or the new one, and updates
@@ -100,6 +102,9 @@ func (m *FileMemory) update(ctx context.Context, change func(choices map[string]
 }
 
 func (m *FileMemory) tryUpdate(ctx context.Context, change func(choices map[string]Choice)) (doing string, err error) {
+	if err := look(m.Path); errors.Is(err, errNoFile) {
+		return "read", err // and no lock is left beside somebody's device
+	}
 	// 0700 as the XDG Base Directory Specification has it, of which Path may be
 	// the first use.
 	if err := os.MkdirAll(filepath.Dir(m.Path), 0o700); err != nil {

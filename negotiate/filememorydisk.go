@@ -26,22 +26,30 @@ func readChoices(path string) (map[string]Choice, error) {
 	return decode(data)
 }
 
-func readFile(path string) ([]byte, error) {
+// look says what speaks against reading what is there, without opening it.
+func look(path string) error {
 	info, err := os.Lstat(path)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case info.Mode()&fs.ModeSymlink != 0:
-		return nil, corrupt("a symbolic link")
+		return corrupt("a symbolic link")
 	case !info.Mode().IsRegular():
-		return nil, errNoFile
+		return errNoFile
+	}
+	return nil
+}
+
+func readFile(path string) ([]byte, error) {
+	if err := look(path); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|openCarefully, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil || !info.Mode().IsRegular() { // it may have been exchanged
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() { // it may have been exchanged
 		return nil, errors.Join(err, errNoFile)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFileSize+1))
