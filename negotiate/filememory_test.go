@@ -148,6 +148,8 @@ func TestFileMemoryTakesACorruptFileForEmpty(t *testing.T) {
 		"two of them":      good + good,
 		"too large":        good + strings.Repeat(" ", negotiate.MaxFileSize+1-len(good)),
 		"too many":         `{"version":1,"choices":[` + strings.Repeat(strings.Split(good, "\n")[1]+",", negotiate.MaxChoices) + strings.Split(good, "\n")[1] + `]}`,
+		"unknown field":    `{"secret":1,` + good[1:],
+		"unknown detail":   entry(`"server":"a"`, `"server":"b","secret":1`),
 		"null choice":      `{"version":1,"choices":[null]}`,
 		"no server":        entry(`"server":"a"`, `"server":""`),
 		"no service":       entry(`"submission"`, `""`),

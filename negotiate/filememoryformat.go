@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -54,15 +55,20 @@ func encode(choices map[string]Choice) []byte {
 	return append(data, end...)
 }
 
-// decode returns what encode was given. If there is anything that encode would
-// not have written, nothing is believed, and the error matches [ErrCorrupt].
+// decode returns what encode was given. If there is a field that it does not know or
+// a choice that is none, nothing is believed, and the error matches [ErrCorrupt].
 func decode(data []byte) (map[string]Choice, error) {
 	var file struct {
 		Version int          `json:"version"`
 		Choices []fileChoice `json:"choices"`
 	}
 	choices := make(map[string]Choice)
-	err := json.Unmarshal(data, &file)
+	err := json.Unmarshal(data, new(json.RawMessage)) // a Decoder does not look behind the first value
+	if err == nil {
+		decoder := json.NewDecoder(bytes.NewReader(data))
+		decoder.DisallowUnknownFields()
+		err = decoder.Decode(&file)
+	}
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax): // its text quotes the file
