@@ -6,14 +6,16 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/mailport/mailport/negotiate"
 	"github.com/mailport/mailport/submit"
 	"github.com/mailport/mailport/submit/submittest"
 )
 
-// A cron job that runs every few minutes, where port 465 is blocked. The first run
-// finds out, and the second knows.
+// A cron job that runs every hour, where port 465 is blocked. The first run finds
+// out, and the others know: for a day, and not only for the ten minutes of the zero
+// Policy, which would be over each time.
 func ExampleFileMemory() {
 	example := exampleServer()                                                                                          // a server of the example's own
 	defer example.Close()                                                                                               // a server of the example's own
@@ -30,6 +32,7 @@ func ExampleFileMemory() {
 		server := &negotiate.Negotiator{
 			Host:   "smtp.example.com",
 			Config: config,
+			Policy: negotiate.Policy{Remember: 24 * time.Hour},
 			Memory: &negotiate.FileMemory{
 				Path:    filepath.Join(cache, "my-job", "submission.json"),
 				OnError: func(err error) { log.Print(err) },
