@@ -128,12 +128,12 @@ func TestLoginPrompts(t *testing.T) {
 // RFC 4954, section 4: what is not base64 is answered with "*", once.
 func TestChallengeNotBase64(t *testing.T) {
 	for _, challenge := range []string{"334 not base64!", "334 YQ", "334 YQ=", "334 YR==", "334 YQ== YQ==", "334-YQ==\n334 YQ=="} {
-		withClerk(t, all(dialogue(challenge, "501 5.5.2 cancelled"), only("AUTH LOGIN PLAIN")), func(t *testing.T, c *clerk) {
+		withClerk(t, all(dialogue(challenge, "501 5.5.2 cancelled"), only("AUTH LOGIN")), func(t *testing.T, c *clerk) {
 			s := c.session(c.withPassword())
 			_, err := s.Submit(t.Context(), letter())
 			requireMeans(t, err, "Protocol")
 			require.Equal(t, submit.PhaseAuth, asError(t, err).Phase)
-			require.Equal(t, []string{"AUTH PLAIN " + plainLine(user, password), "*"}, c.heard()[1:])
+			require.Equal(t, []string{"AUTH LOGIN", "*"}, c.heard()[1:], "LOGIN has an answer to anything")
 
 			_, again := s.Submit(t.Context(), letter())
 			require.Equal(t, err, again)

@@ -83,7 +83,9 @@ func TestServerProvesItself(t *testing.T) {
 		{"235 2.7.0 %s Authentication successful"},
 		{"235 2.7.0 Authentication successful %s"},
 		{"235 2.7.0 accepted: %s"},
-		{"235 2.7.0 done, Auth accepted %s okay"}, // most of it is base64, too
+		{"235 2.7.0 done, Auth accepted %s okay"},                        // most of it is base64, too
+		{"235 2.7.0 session " + base64Of("4711") + " %s"},                // of text
+		{"235 2.7.0 session " + base64Of("4=\xff\x00=") + " welcome %s"}, // of octets
 		{"235-2.7.0 %s\n235 2.7.0 welcome"},
 		{"235-2.7.0 welcome\n235-2.7.0 %s\n235 2.7.0 have fun"},
 		{"235-welcome\n235 %s"},
@@ -165,6 +167,12 @@ func TestSuccessAsksNothing(t *testing.T) {
 			requireUnproven(t, c, config, "")
 		})
 	}
+	// Nor is it enough if more is to be asked.
+	withClerk(t, all(only("AUTH PRUDENT"), dialogue("235 2.7.0 "+base64Of("a=b"))), func(t *testing.T, c *clerk) {
+		config := c.config()
+		config.Credentials = prudent{}
+		requireUnproven(t, c, config, "")
+	})
 }
 
 func requireUnproven(t *testing.T, c *clerk, config submit.Config, says string) {

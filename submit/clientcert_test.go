@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -136,22 +137,30 @@ func TestClientCertificateResumed(t *testing.T) {
 	t.Parallel()
 	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
 		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
-			config := c.external(authority().Client("me"))
-			config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(1)
-			for resumed := range 2 {
-				s, err := over(config).Dial(t.Context())
-				require.NoError(t, err)
-				_, err = s.Submit(t.Context(), letter())
-				require.NoError(t, err)
-				require.Equal(t, resumed == 1, s.TLS().DidResume)
-				require.NoError(t, s.Close())
-			}
-			require.Equal(t, []string{"AUTH EXTERNAL =", "AUTH EXTERNAL ="}, c.heard("AUTH"))
+			mine := authority().Client("me")
+			for _, get := range []func(*tls.CertificateRequestInfo) (*tls.Certificate, error){
+				nil, func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &mine, nil },
+			} {
+				config := c.external()
+				config.TLS.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+				if config.TLS.GetClientCertificate = get; get == nil {
+					config.TLS.Certificates = []tls.Certificate{mine}
+				}
+				for resumed := range 2 {
+					s, err := over(config).Dial(t.Context())
+					require.NoError(t, err)
+					_, err = s.Submit(t.Context(), letter())
+					require.NoError(t, err)
+					require.Equal(t, resumed == 1, s.TLS().DidResume)
+					require.NoError(t, s.Close())
+				}
 
-			// Who has no certificate now resumes nothing of the kind.
-			config.TLS.Certificates = nil
-			_, err := over(config).Submit(t.Context(), letter())
-			require.ErrorIs(t, err, auth.ErrNoCertificate)
+				// Who has no certificate now means none.
+				config.TLS.Certificates, config.TLS.GetClientCertificate = nil, nil
+				_, err := over(config).Submit(t.Context(), letter())
+				require.ErrorIs(t, err, auth.ErrNoCertificate)
+			}
+			require.Equal(t, slices.Repeat([]string{"AUTH EXTERNAL ="}, 4), c.heard("AUTH"))
 		})
 }
 
