@@ -73,7 +73,7 @@ func (a Attempt) Diagnosis() string {
 	case a.Outcome == NotTried:
 		return "not tried"
 	case !a.Works():
-		return a.shortReason()
+		return printable(a.shortReason())
 	}
 	parts := []string{"works"}
 	if a.TLS != nil {
@@ -93,7 +93,7 @@ func (a Attempt) Diagnosis() string {
 	if size := a.MaxSize(); size > 0 {
 		parts = append(parts, "messages of up to "+octets(size))
 	}
-	return strings.Join(parts, "; ")
+	return printable(strings.Join(parts, "; "))
 }
 
 // validity says until when c is valid, and warns in time.
@@ -155,7 +155,7 @@ func (a Attempt) shortError() string {
 }
 
 // heard reports whether the server said anything.
-func (a Attempt) heard() bool {
+func (a *Attempt) heard() bool {
 	return slices.ContainsFunc(a.Steps, func(s Step) bool { return s.Phase >= submit.PhaseHandshake && s.Err == nil })
 }
 
