@@ -3,6 +3,7 @@ package negotiate_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -118,6 +119,7 @@ func newTrial(t *testing.T, f submittest.Fault) *trial {
 	server.Faults = []submittest.Fault{f}
 	require.NoError(t, server.Start())
 	x := &trial{server: server, config: server.Config()}
+	x.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} // fast
 	x.config.Credentials = auth.Password(user, password)
 	x.config.LocalName = "client.example.com"
 	x.config.DialContext = x.clear.tap(x.config.DialContext)

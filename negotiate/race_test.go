@@ -2,6 +2,7 @@ package negotiate_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ func newPlace(t *testing.T, rtt time.Duration) *place {
 	p.server.Users = map[string]string{user: password}
 	require.NoError(t, p.server.Start())
 	p.config = p.server.Config()
+	p.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} // fast
 	p.config.DialContext = p.Network.DialContext
 	p.config.LocalName = "client.example.com"
 	p.config.Credentials = auth.Password(user, password)

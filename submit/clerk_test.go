@@ -321,7 +321,7 @@ func (c *clerk) called() int {
 // config trusts the clerk and has no credentials.
 func (c *clerk) config() submit.Config {
 	return submit.Config{
-		TLS:         &tls.Config{RootCAs: authority().Pool()},
+		TLS:         &tls.Config{RootCAs: authority().Pool(), CurvePreferences: []tls.CurveID{tls.CurveP256}},
 		DialContext: c.net.DialContext,
 		LocalName:   "client.example.org",
 	}

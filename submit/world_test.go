@@ -184,7 +184,7 @@ func withActor(t *testing.T, play func(a *actor), test func(t *testing.T, w *wor
 		t.Cleanup(func() { n.Close() })
 		test(t, &world{t: t, net: n, config: submit.Config{
 			Credentials: auth.Password(user, password),
-			TLS:         &tls.Config{RootCAs: authority().Pool()},
+			TLS:         &tls.Config{RootCAs: authority().Pool(), CurvePreferences: []tls.CurveID{tls.CurveP256}},
 			DialContext: n.DialContext,
 			LocalName:   "client.example.org",
 		}})
