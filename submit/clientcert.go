@@ -1,6 +1,10 @@
 package submit
 
-import "crypto/tls"
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/hex"
+)
 
 // watchCertificate notes whether the server asks for a client certificate and gets
 // one: crypto/tls does not tell.
@@ -9,6 +13,7 @@ func (s *Session) watchCertificate(t *tls.Config) {
 	if get == nil && len(certificates) == 0 {
 		return
 	}
+	t.ClientSessionCache = ownSessions(t.ClientSessionCache, get == nil, certificates)
 	if get == nil {
 		get = func(asked *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			for i := range certificates {
@@ -28,9 +33,35 @@ func (s *Session) watchCertificate(t *tls.Config) {
 
 // certified reports whether the server has seen a client certificate. A resumed
 // connection is not asked for one again (RFC 8446, section 2.2; RFC 5246, section
-// 7.3): whether the first one was cannot be seen, and who has a certificate means it.
+// 7.3): whether the first one was cannot be seen, and who has certificates means it.
 func (s *Session) certified() bool {
-	t := s.config.TLS
-	hasOne := t != nil && (len(t.Certificates) > 0 || t.GetClientCertificate != nil)
-	return s.presented || s.tls.DidResume && hasOne
+	return s.presented || s.tls.DidResume && s.config.TLS != nil && len(s.config.TLS.Certificates) > 0
 }
+
+// ownSessions keeps the sessions of one client's certificates apart from those of
+// others, and of nobody, in a cache that they share: to resume one is to be whom it
+// was made for (RFC 8446, section 2.2), and crypto/tls finds them by the server alone.
+// Who is asked for a certificate each time could be anybody, and resumes nothing.
+func ownSessions(shared tls.ClientSessionCache, known bool, certificates []tls.Certificate) tls.ClientSessionCache {
+	if shared == nil || !known {
+		return nil
+	}
+	of := sha256.New()
+	for _, c := range certificates {
+		for _, der := range c.Certificate {
+			one := sha256.Sum256(der)
+			of.Write(one[:])
+		}
+		of.Write([]byte{0}) // a chain of two is not two certificates
+	}
+	return &sessions{shared, hex.EncodeToString(of.Sum(nil)) + " "}
+}
+
+// sessions are those of one client in a cache that may have others' as well.
+type sessions struct {
+	shared tls.ClientSessionCache
+	of     string // in front of each key
+}
+
+func (s *sessions) Get(key string) (*tls.ClientSessionState, bool) { return s.shared.Get(s.of + key) }
+func (s *sessions) Put(key string, state *tls.ClientSessionState)  { s.shared.Put(s.of+key, state) }

@@ -13,6 +13,7 @@ import (
 	"github.com/mailport/mailport/auth"
 	"github.com/mailport/mailport/internal/testcert"
 	"github.com/mailport/mailport/submit"
+	"github.com/mailport/mailport/submit/submittest"
 )
 
 // asking has a clerk ask for client certificates of issuer, with the highest version
@@ -132,10 +133,11 @@ func TestClientCertificateConfig(t *testing.T) {
 }
 
 // A resumed connection is of the client that the first one was of: no certificate is
-// asked for again (RFC 8446, section 2.2; RFC 5246, section 7.3).
+// asked for again (RFC 8446, section 2.2; RFC 5246, section 7.3). Who might be another
+// one each time resumes nothing, and who has no certificate is asked for it.
 func TestClientCertificateResumed(t *testing.T) {
 	t.Parallel()
-	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequireAndVerifyClientCert, authority(), version) },
+	onBothPorts(t, func(version uint16) func(*clerk) { return asking(tls.RequestClientCert, authority(), version) },
 		func(t *testing.T, c *clerk, over func(submit.Config) carrier) {
 			mine := authority().Client("me")
 			for _, get := range []func(*tls.CertificateRequestInfo) (*tls.Certificate, error){
@@ -146,22 +148,60 @@ func TestClientCertificateResumed(t *testing.T) {
 				if config.TLS.GetClientCertificate = get; get == nil {
 					config.TLS.Certificates = []tls.Certificate{mine}
 				}
-				for resumed := range 2 {
+				for again := range 2 {
 					s, err := over(config).Dial(t.Context())
 					require.NoError(t, err)
 					_, err = s.Submit(t.Context(), letter())
 					require.NoError(t, err)
-					require.Equal(t, resumed == 1, s.TLS().DidResume)
+					require.Equal(t, again == 1 && get == nil, s.TLS().DidResume)
 					require.NoError(t, s.Close())
 				}
 
-				// Who has no certificate now means none.
 				config.TLS.Certificates, config.TLS.GetClientCertificate = nil, nil
-				_, err := over(config).Submit(t.Context(), letter())
-				require.ErrorIs(t, err, auth.ErrNoCertificate)
+				s, err := over(config).Dial(t.Context())
+				require.NoError(t, err)
+				require.False(t, s.TLS().DidResume, "it would be the owner of the certificate")
+				require.ErrorIs(t, s.Auth(t.Context()), auth.ErrNoCertificate)
+				require.NoError(t, s.Close())
 			}
 			require.Equal(t, slices.Repeat([]string{"AUTH EXTERNAL ="}, 4), c.heard("AUTH"))
 		})
+}
+
+// Clients that share a cache of sessions, as clones of one configuration do, are not
+// taken for one another, be their certificates listed or handed out on demand; each
+// resumes its own sessions.
+func TestClientCertificatesShareCache(t *testing.T) {
+	t.Parallel()
+	const alice, bob = "alice@example.com", "bob@example.com"
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, onDemand := range []bool{false, true} {
+			inWorld(t, func(s *submittest.Server) {
+				s.Mechanisms = []string{"EXTERNAL"}
+				s.Users = map[string]string{alice: "", bob: ""}
+			}, func(t *testing.T, w *world) {
+				w.config.TLS.ClientSessionCache, w.config.TLS.MaxVersion = tls.NewLRUClientSessionCache(10), version
+				certificates := map[string]tls.Certificate{alice: w.server.ClientCertificate(alice), bob: w.server.ClientCertificate(bob)}
+				for i, who := range []string{alice, bob, bob, alice} {
+					config, certificate := w.config, certificates[who]
+					config.TLS = config.TLS.Clone()
+					if config.TLS.Certificates = []tls.Certificate{certificate}; onDemand {
+						config.TLS.Certificates = nil
+						config.TLS.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificate, nil }
+					}
+					config.Credentials = auth.External("")
+					s, err := (&world{config: config}).transport(submit.Submissions).Dial(t.Context())
+					require.NoError(t, err)
+					_, err = s.Submit(t.Context(), letter())
+					require.NoError(t, err)
+					require.Equal(t, i >= 2 && !onDemand, s.TLS().DidResume)
+					require.NoError(t, s.Close())
+					took := w.settled()
+					require.Equal(t, who, took[len(took)-1].User, tls.VersionName(version))
+				}
+			})
+		}
+	}
 }
 
 // Of a connection of the caller's own it cannot be seen whether a certificate was

@@ -64,6 +64,9 @@ type Config struct {
 	// least that is spoken (RFC 8314, section 4.1, and RFC 8997), there is no
 	// renegotiation, and no ALPN unless NextProtos has some. ServerName, if
 	// set, is the name that the certificate must have, instead of the host's.
+	// Sessions in a ClientSessionCache are resumed with the same Certificates only,
+	// and with a GetClientCertificate not at all: a resumed session is of the client
+	// that it was made for.
 	//
 	// InsecureSkipVerify without VerifyConnection is refused with an error,
 	// unless the address dialled is a loopback address.
