@@ -131,12 +131,13 @@ func (s *Session) authFailure(ctx context.Context, err error) error {
 }
 
 // isOutage reports whether credentials could not be had since a network failed, as
-// when who issues tokens cannot be reached: nobody has refused anything then, and
-// nobody is to be asked for a password.
+// when who issues tokens cannot be reached or says to be busy: nobody has refused
+// anything then, and nobody is to be asked for a password.
 func isOutage(err error) bool {
 	var (
-		op *net.OpError
-		ne net.Error
+		op   *net.OpError
+		ne   net.Error
+		says interface{ Temporary() bool }
 	)
 	switch {
 	case isNoSuchHost(err):
@@ -144,7 +145,8 @@ func isOutage(err error) bool {
 	case errors.As(err, &op), isDNS(err), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return true
 	}
-	return errors.As(err, &ne) && ne.Timeout() // any error of a *url.Error is a net.Error
+	return errors.As(err, &ne) && ne.Timeout() || // any error of a *url.Error is a net.Error
+		errors.As(err, &says) && says.Temporary()
 }
 
 // isUnsupported tells that another mechanism may do: RFC 4954, section 4 and

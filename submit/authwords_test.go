@@ -146,6 +146,12 @@ func TestCancelIsIgnored(t *testing.T) {
 	}
 }
 
+// issuerSays is an error of who issues tokens, who knows whether it will pass.
+type issuerSays struct{ temporary bool }
+
+func (e issuerSays) Error() string   { return "service unavailable" }
+func (e issuerSays) Temporary() bool { return e.temporary }
+
 // Credentials that could not be had since a network failed are not wrong: it is worth
 // another try, and nobody is to be asked for a password. What the source itself says
 // no to is for its owner.
@@ -165,6 +171,9 @@ func TestSourceFails(t *testing.T) {
 		{fmt.Errorf("token endpoint: %w", context.DeadlineExceeded), "Temporary"}, // of its own: the call has none
 		{&url.Error{Op: "Post", URL: "https://login.example.com/token", Err: &tls.CertificateVerificationError{Err: errOwn}}, "Credentials"},
 		{&url.Error{Op: "Post", URL: "https://login.example.com/token", Err: io.ErrUnexpectedEOF}, "Temporary"},
+		{fmt.Errorf("exchange: %w", issuerSays{temporary: true}), "Temporary"},
+		{fmt.Errorf("exchange: %w", issuerSays{temporary: false}), "Credentials"},
+		{&url.Error{Op: "Post", URL: "https://login.example.com/token", Err: issuerSays{temporary: true}}, "Temporary"},
 	} {
 		withClerk(t, only("AUTH XOAUTH2"), func(t *testing.T, c *clerk) {
 			config := c.config()
