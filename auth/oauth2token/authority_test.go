@@ -1,6 +1,7 @@
 package oauth2token_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -35,6 +36,7 @@ type authority struct {
 	mu       sync.Mutex
 	answer   http.HandlerFunc // instead of a token, if not nil
 	lifetime time.Duration    // of access tokens; 0: not said
+	kind     string           // of access tokens; empty: Bearer
 	count    int              // of tokens
 	requests int
 	refresh  string   // the refresh token that is good; empty: none
@@ -96,7 +98,7 @@ func (a *authority) issue() map[string]any {
 	if a.mail != nil {
 		a.mail.SetUsers(map[string]string{user: access})
 	}
-	issued := map[string]any{"access_token": access, "token_type": "Bearer", "refresh_token": refreshToken(a.count)}
+	issued := map[string]any{"access_token": access, "token_type": cmp.Or(a.kind, "Bearer"), "refresh_token": refreshToken(a.count)}
 	if a.lifetime != 0 {
 		issued["expires_in"] = int(a.lifetime.Seconds())
 	}
@@ -136,6 +138,13 @@ func (a *authority) answers(h http.HandlerFunc) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.answer = h
+}
+
+// issues makes access tokens of another type from now on.
+func (a *authority) issues(kind string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kind = kind
 }
 
 func (a *authority) revokeRefresh() {

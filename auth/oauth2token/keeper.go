@@ -19,7 +19,8 @@ const patience = 30 * time.Second
 type keeper struct {
 	ctx     context.Context // its values tell the HTTP client, its end ends all requests
 	fetch   func(ctx context.Context, old *oauth2.Token) (*oauth2.Token, error)
-	forgets bool // since fetch keeps tokens itself
+	save    func(*oauth2.Token) // is shown what fetch has brought; nil: nobody
+	forgets bool                // since fetch keeps tokens itself
 
 	mu      sync.Mutex
 	token   *oauth2.Token // the last one; nil: none yet
@@ -29,8 +30,8 @@ type keeper struct {
 // A request is one token asked for.
 type request struct {
 	over  chan struct{} // closed when the fields below are set
-	token *oauth2.Token
-	err   error
+	token *oauth2.Token // nil: none has come
+	err   error         // nil: token is good
 }
 
 // source is an auth.TokenSource.
@@ -61,7 +62,7 @@ func (k *keeper) tokenOrRequest(refused string) (string, *request) {
 	defer k.mu.Unlock()
 	switch {
 	case k.request != nil:
-	case k.token.Valid() && k.token.AccessToken != refused:
+	case k.token.Valid() && k.token.Type() == bearer && k.token.AccessToken != refused:
 		return k.token.AccessToken, nil
 	default:
 		k.request = &request{over: make(chan struct{}), err: errNone}
@@ -82,22 +83,32 @@ func (k *keeper) ask(r *request, old *oauth2.Token) {
 	ctx, cancel := context.WithTimeoutCause(k.ctx, patience, errSlow)
 	defer cancel()
 	token, err := k.fetch(ctx, old)
-	switch {
-	case err != nil:
+	if err != nil {
 		r.err = err
+		return
+	}
+	r.token = token
+	if k.save != nil {
+		k.save(clone(token))
+	}
+	switch {
 	case token == nil || token.AccessToken == "":
-	case token.Type() != "Bearer":
+	case token.Type() != bearer:
 		r.err = &Error{Err: &typeError{token.Type()}}
 	default:
-		r.token, r.err = token, nil
+		r.err = nil
 	}
 }
+
+const bearer = "Bearer" // as oauth2.Token.Type spells it
 
 func (k *keeper) finish(r *request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.request = nil
-	if r.err == nil && !k.forgets {
+	// A token that is of no use may have brought
+	// another refresh token; the old one is not to be shown again.
+	if r.token != nil && !k.forgets {
 		k.token = r.token
 	}
 	close(r.over)

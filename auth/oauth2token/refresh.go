@@ -29,7 +29,7 @@ import (
 // other's way where refresh tokens are replaced: make one, and share it.
 func Refresh(ctx context.Context, config *oauth2.Config, token *oauth2.Token, save func(*oauth2.Token)) auth.TokenSource {
 	endpoint := endpointOf(config.Endpoint.TokenURL)
-	k := &keeper{ctx: strict(ctx)}
+	k := &keeper{ctx: strict(ctx), save: save}
 	if token != nil {
 		k.token = clone(token)
 	}
@@ -46,9 +46,6 @@ func Refresh(ctx context.Context, config *oauth2.Config, token *oauth2.Token, sa
 				old.RefreshToken, old.AccessToken)
 			e.grant = isGrant(e.code())
 			return nil, e
-		}
-		if save != nil {
-			save(clone(fresh))
 		}
 		return fresh, nil
 	}
