@@ -51,7 +51,9 @@
 // A server chooses how costly it is to derive keys from the password: 4,096 rounds at
 // least (RFC 7677, section 4), 10,000,000 at most, which is two seconds of one core
 // with SHA-1 or SHA-256 and eight with SHA-512. The context ends it at any time. Keys
-// are kept for the next session, and one session at a time derives them.
+// are kept for the next session, which waits for nobody; one session at a time derives
+// those that are missing. A server that comes with ever more salts has all dropped at
+// 100.
 //
 // What SASLprep (RFC 4013) forbids, such as emoji, SCRAM cannot send: a password or
 // username that has it goes by PLAIN or LOGIN if the server offers either, else the

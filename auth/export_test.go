@@ -12,13 +12,20 @@ func WithNonce(c Credentials, nonce string) Credentials {
 // Deriving reports that keys are being derived that take long.
 func Deriving(c Credentials) bool { return c.(*passwordCredentials).keys.current.Load() != nil }
 
+// TakeTurn keeps all from deriving keys until it is given back.
+func TakeTurn(c Credentials) (giveBack func()) {
+	turn := c.(*passwordCredentials).keys.turn
+	turn <- struct{}{}
+	return func() { <-turn }
+}
+
 // Kept returns how many keys are kept.
 func Kept(c Credentials) (n int) {
 	keys := c.(*passwordCredentials).keys
 	keys.mu.Lock()
 	defer keys.mu.Unlock()
 	for _, client := range keys.clients() {
-		n += reflect.ValueOf(client).Elem().FieldByName("cache").Len()
+		n += reflect.ValueOf(client.Client).Elem().FieldByName("cache").Len()
 	}
 	return n
 }

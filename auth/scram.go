@@ -24,7 +24,8 @@ const (
 type scramming struct {
 	shown
 	name         string
-	conversation func() *scram.ClientConversation // a closure, since its fields can be printed
+	conversation func() *scram.ClientConversation // closures, since their fields can be printed
+	client       func() *scramClient
 	keys         *scramKeys
 	ctx          context.Context //nolint:containedctx // of the one exchange that this is
 	missed       bool            // server was told that it offers no -PLUS
@@ -63,6 +64,7 @@ func startScram(ctx context.Context, name string, hash scram.HashGeneratorFcn, p
 		shown:        shown{name + " as " + p.secret.name()},
 		name:         name,
 		conversation: func() *scram.ClientConversation { return c },
+		client:       func() *scramClient { return client },
 		keys:         p.keys,
 		ctx:          ctx,
 		missed:       missed,
@@ -125,11 +127,11 @@ func (s *scramming) prove(serverFirst string) ([]byte, error) {
 	if code, ok := strings.CutPrefix(serverFirst, "e="); ok { // its final message, early
 		return nil, s.refused(code)
 	}
-	iterations, err := s.check(serverFirst)
+	salted, iterations, err := s.check(serverFirst)
 	if err != nil {
 		return nil, err
 	}
-	final, err := s.keys.step(s.ctx, s.conversation(), serverFirst, iterations)
+	final, err := s.keys.step(s.ctx, s.client(), s.conversation(), serverFirst, salted, iterations)
 	switch {
 	case s.ctx.Err() != nil:
 		return nil, context.Cause(s.ctx)
@@ -140,30 +142,30 @@ func (s *scramming) prove(serverFirst string) ([]byte, error) {
 }
 
 // check looks at the server-first-message before anything is computed from it,
-// and returns its number of iterations.
-func (s *scramming) check(serverFirst string) (iterations int, err error) {
+// and returns what keys depend on: its salt and count as written, and the count.
+func (s *scramming) check(serverFirst string) (salted string, iterations int, err error) {
 	fields := strings.Split(serverFirst, ",")
 	if len(fields) < 3 || mandatory(serverFirst) {
-		return 0, s.odd("is not as RFC 5802 has it")
+		return "", 0, s.odd("is not as RFC 5802 has it")
 	}
 	nonce, ok := strings.CutPrefix(fields[0], "r=")
 	if !ok || s.nonce == "" || !strings.HasPrefix(nonce, s.nonce) || len(nonce) == len(s.nonce) {
-		return 0, s.odd("does not extend the client's nonce")
+		return "", 0, s.odd("does not extend the client's nonce")
 	}
 	if !strings.HasPrefix(fields[1], "s=") || fields[1] == "s=" {
-		return 0, s.odd("has no salt")
+		return "", 0, s.odd("has no salt")
 	}
 	count, ok := strings.CutPrefix(fields[2], "i=")
 	n, err := strconv.Atoi(count)
 	switch {
 	case !ok || err != nil && !errors.Is(err, strconv.ErrRange):
-		return 0, s.odd("has no number of iterations")
+		return "", 0, s.odd("has no number of iterations")
 	case err != nil || n > maxIterations:
-		return 0, s.odd(fmt.Sprintf("asks for more than %d iterations", maxIterations))
+		return "", 0, s.odd(fmt.Sprintf("asks for more than %d iterations", maxIterations))
 	case n < minIterations:
-		return 0, s.odd(fmt.Sprintf("asks for %d iterations, fewer than %d", n, minIterations))
+		return "", 0, s.odd(fmt.Sprintf("asks for %d iterations, fewer than %d", n, minIterations))
 	}
-	return n, nil
+	return fields[1] + "," + fields[2], n, nil
 }
 
 // mandatory reports an extension that must be understood, and is not: RFC 5802,

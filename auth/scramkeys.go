@@ -14,10 +14,10 @@ import (
 // scramKeys keeps what SCRAM derives from a password, since that is slow on
 // purpose (RFC 7677, section 4). It derives for one exchange at a time: of
 // sessions that open together, the others wait for the first and find its keys.
+// An exchange whose keys are there waits for nobody.
 type scramKeys struct {
 	mu      sync.Mutex
-	clients func() map[string]*scram.Client // by mechanism; a closure, since there are keys in it
-	used    int                             // how often any of them was
+	clients func() map[string]*scramClient // by mechanism; a closure, since there are keys in it
 
 	nonce func() string // nil: random; a test's is not
 
@@ -26,31 +26,33 @@ type scramKeys struct {
 }
 
 const (
-	// maxUses is after how many exchanges clients begin anew. A server may come
+	// maxKeys is how many clients keep before they begin anew. A server may come
 	// with another salt each time, and what a client keeps has no bound.
-	maxUses = 100
+	maxKeys = 100
 
 	// longIterations take long enough for somebody to change their mind.
 	longIterations = 100_000
 )
 
+// A scramClient keeps the keys of one mechanism.
+type scramClient struct {
+	*scram.Client
+	derived map[string]chan struct{} // by salt and count, as the server wrote them; closed: they are
+}
+
 func newScramKeys() *scramKeys {
-	clients := make(map[string]*scram.Client)
+	clients := make(map[string]*scramClient)
 	return &scramKeys{
-		clients: func() map[string]*scram.Client { return clients },
+		clients: func() map[string]*scramClient { return clients },
 		turn:    make(chan struct{}, 1),
 	}
 }
 
 // client returns the one client for a mechanism, which keeps the keys.
-func (k *scramKeys) client(mechanism string, h scram.HashGeneratorFcn, s secret) (*scram.Client, error) {
+func (k *scramKeys) client(mechanism string, h scram.HashGeneratorFcn, s secret) (*scramClient, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	clients := k.clients()
-	if k.used++; k.used > maxUses {
-		clear(clients)
-		k.used = 1
-	}
 	if c := clients[mechanism]; c != nil {
 		return c, nil
 	}
@@ -65,18 +67,55 @@ func (k *scramKeys) client(mechanism string, h scram.HashGeneratorFcn, s secret)
 	if k.nonce != nil {
 		c = c.WithNonceGenerator(k.nonce)
 	}
-	clients[mechanism] = c
-	return c, nil
+	clients[mechanism] = &scramClient{Client: c, derived: make(map[string]chan struct{})}
+	return clients[mechanism], nil
 }
 
-// step answers the challenge that has n iterations, or ends with ctx.
-func (k *scramKeys) step(ctx context.Context, c *scram.ClientConversation, challenge string, n int) (response string, err error) {
+// derived returns what is closed once a client has the keys for a salt and a count.
+// Who still uses a client that was dropped finds its keys there.
+func (k *scramKeys) derived(client *scramClient, salted string) chan struct{} {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if done, ok := client.derived[salted]; ok {
+		return done
+	}
+	total := 0
+	for _, c := range k.clients() {
+		total += len(c.derived)
+	}
+	if total >= maxKeys {
+		clear(k.clients())
+	}
+	done := make(chan struct{})
+	client.derived[salted] = done
+	return done
+}
+
+// step answers the challenge, or ends with ctx. It takes the turn only where keys
+// are missing, and waits for it no longer than that.
+func (k *scramKeys) step(ctx context.Context, client *scramClient, c *scram.ClientConversation, challenge, salted string, n int) (string, error) {
+	done := k.derived(client, salted)
 	select {
+	case <-done:
+		return c.Step(challenge)
 	case k.turn <- struct{}{}:
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
 	defer func() { <-k.turn }()
+	response, err := k.derive(ctx, c, challenge, n)
+	select {
+	case <-done:
+	default:
+		if err == nil { // who has the turn is alone here
+			close(done)
+		}
+	}
+	return response, err
+}
+
+// derive answers the challenge that has n iterations, in whosever turn it is.
+func (k *scramKeys) derive(ctx context.Context, c *scram.ClientConversation, challenge string, n int) (response string, err error) {
 	if n >= longIterations {
 		k.current.Store(&ctx)
 		defer k.current.Store(nil)
@@ -93,7 +132,8 @@ func (k *scramKeys) step(ctx context.Context, c *scram.ClientConversation, chall
 	return c.Step(challenge)
 }
 
-// ending returns h such that it ends with the context of who has the turn.
+// ending returns h such that it ends with the context of who has the turn. Others hash
+// too little to notice.
 func (k *scramKeys) ending(h hash.Hash) hash.Hash {
 	if ctx := k.current.Load(); ctx != nil {
 		return &endingHash{Hash: h, ctx: *ctx}

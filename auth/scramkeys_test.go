@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -139,6 +140,86 @@ func TestSCRAMKeyDerivationEnds(t *testing.T) {
 	require.False(t, auth.Deriving(c))
 	_, err := derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
 	require.NoError(t, err)
+}
+
+// RFC 5802, section 9: a server that asks for very much keeps busy who asked it, and
+// nobody whose keys are there.
+func TestSCRAMKeptKeysWaitForNobody(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	want, err := derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
+	require.NoError(t, err)
+	hostile, enough := context.WithCancel(t.Context())
+	defer enough()
+	var (
+		session sync.WaitGroup
+		ended   error
+	)
+	session.Go(func() { _, ended = derive(hostile, c, "SCRAM-SHA-512", asking("salt", 10_000_000)) })
+	for !auth.Deriving(c) {
+		runtime.Gosched()
+	}
+	for range 3 {
+		proof, err := derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
+		require.NoError(t, err)
+		require.Equal(t, want, proof)
+	}
+	enough()
+	session.Wait()
+	require.ErrorIs(t, ended, context.Canceled, "it was not waited for")
+}
+
+// Who waits for the turn stops when somebody else has derived the same keys, and does not
+// wait for what came in between.
+func TestSCRAMKeysThatComeMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+		giveBack := auth.TakeTurn(c)
+		hostile, enough := context.WithCancel(t.Context())
+		defer enough()
+		var (
+			sessions sync.WaitGroup
+			errs     [3]error
+		)
+		sessions.Go(func() { _, errs[0] = derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096)) })
+		synctest.Wait()
+		sessions.Go(func() { _, errs[1] = derive(hostile, c, "SCRAM-SHA-512", asking("salt", 10_000_000)) })
+		synctest.Wait()
+		sessions.Go(func() {
+			defer enough()
+			_, errs[2] = derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
+		})
+		synctest.Wait()
+		giveBack()
+		sessions.Wait()
+		require.NoError(t, errs[0])
+		require.ErrorIs(t, errs[1], context.Canceled, "it was not waited for")
+		require.NoError(t, errs[2])
+	})
+}
+
+// What was given up was not derived, and can be ended again.
+func TestSCRAMKeysGivenUpAreNotKept(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	_, err := derive(ctx, c, "SCRAM-SHA-256", asking("salt", 300_000))
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Zero(t, auth.Kept(c))
+	again := &inquiry{Context: t.Context()}
+	_, err = derive(again, c, "SCRAM-SHA-256", asking("salt", 300_000))
+	require.NoError(t, err)
+	require.Greater(t, again.asked.Load(), int64(20))
+}
+
+// Keys that are used often are not too many: they stay.
+func TestSCRAMKeysStay(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	for n := range 250 {
+		ctx := &inquiry{Context: t.Context()}
+		_, err := derive(ctx, c, "SCRAM-SHA-256", asking("salt", 100_000))
+		require.NoError(t, err)
+		require.Equal(t, n == 0, ctx.asked.Load() > 20, n)
+	}
 }
 
 // A deadline ends it as well, without anybody's doing.
