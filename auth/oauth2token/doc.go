@@ -27,6 +27,10 @@
 // access. So it is the one thing that may go on after a call has returned: for 30
 // seconds at most, and no longer than the context that the source was made with.
 //
+// If a function of yours panics meanwhile, the calls that wait for it panic, or the
+// next one if none does, with an error that wraps the value and has the stack in its
+// text.
+//
 // # What goes over the network
 //
 // [Refresh] and [ClientCredentials] talk to a token endpoint over https alone (RFC

@@ -24,14 +24,15 @@ type keeper struct {
 
 	mu      sync.Mutex
 	token   *oauth2.Token // the last one; nil: none yet
-	request *request      // under way; nil: none
+	request *request      // under way, or a panic that nobody was told; nil: none
 }
 
 // A request is one token asked for.
 type request struct {
-	over  chan struct{} // closed when the fields below are set
-	token *oauth2.Token // nil: none has come
-	err   error         // nil: token is good
+	over     chan struct{} // closed when the fields below are set
+	token    *oauth2.Token // nil: none has come
+	err      error         // nil: token is good
+	panicked *panicError   // nil: no panic
 }
 
 // source is an auth.TokenSource.
@@ -45,6 +46,10 @@ func (k *keeper) source(ctx context.Context, refused string) (string, error) {
 	}
 	select {
 	case <-r.over:
+		if r.panicked != nil {
+			k.told(r)
+			panic(r.panicked)
+		}
 		if r.err != nil {
 			return "", r.err
 		}
@@ -80,6 +85,7 @@ var (
 
 func (k *keeper) ask(r *request, old *oauth2.Token) {
 	defer k.finish(r) // even if fetch never returns, as in a test that ends
+	defer r.catch()
 	ctx, cancel := context.WithTimeoutCause(k.ctx, patience, errSlow)
 	defer cancel()
 	token, err := k.fetch(ctx, old)
@@ -105,13 +111,25 @@ const bearer = "Bearer" // as oauth2.Token.Type spells it
 func (k *keeper) finish(r *request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.request = nil
-	// A token that is of no use may have brought
-	// another refresh token; the old one is not to be shown again.
+	if r.panicked == nil {
+		k.request = nil
+	}
+	// Even a token that is of no use, or that save has panicked with, may have
+	// brought another refresh token: the old one is not to be shown again.
 	if r.token != nil && !k.forgets {
 		k.token = r.token
 	}
 	close(r.over)
+}
+
+// told is called by who is about to panic. Until then a panic stays: if nobody waits
+// for it any more, it is the next call's.
+func (k *keeper) told(r *request) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.request == r {
+		k.request = nil
+	}
 }
 
 // A typeError is a token that no mechanism of SASL can show: RFC 7628, section 3.1,

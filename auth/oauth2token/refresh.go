@@ -18,7 +18,8 @@ import (
 // another goroutine than the one that asks, and never twice at a time. There may be
 // another refresh token in it, and the old one may be of no use from then on: who does
 // not keep the new one has to ask for access again after a restart. What goes wrong with
-// saving is for save to tell. It must not ask the source.
+// saving is for save to tell. It must not ask the source. If it panics, so do the calls
+// that wait for the token; the source has it all the same.
 //
 // If the refresh token has expired or was revoked, or if there is none, the error
 // matches [ErrGrant]. It is tried again whenever a session wants a token: who sees
