@@ -198,8 +198,26 @@ func (s *scramming) refused(code string) error {
 	case code == "server-does-support-channel-binding" && s.missed:
 		return &inBetween{s.name, "server offers -PLUS, and that did not arrive", code}
 	}
-	return fmt.Errorf("%s: server says %s", s.name, brief(code))
+	return &saidError{s.name, code}
 }
+
+// A saidError is a server's word of RFC 5802, section 7, for why it stopped.
+type saidError struct{ mechanism, code string }
+
+// Error returns one line, with the way out where there is one.
+func (e *saidError) Error() string {
+	text := e.mechanism + ": server says " + brief(e.code)
+	switch e.code {
+	case "channel-binding-not-supported", "unsupported-channel-binding-type":
+		if isPlus(e.mechanism) {
+			text += fmt.Sprintf(": auth.Only(..., %q) does without", strings.TrimSuffix(e.mechanism, "-PLUS"))
+		}
+	}
+	return text
+}
+
+// Temporary reports that the server may be able to later.
+func (e *saidError) Temporary() bool { return e.code == "no-resources" }
 
 // inBetween is a server's word that somebody is, and matches [ErrUnproven].
 type inBetween struct{ mechanism, what, code string }

@@ -1,6 +1,8 @@
 package auth_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"strings"
 	"testing"
 
@@ -72,6 +74,63 @@ func TestSCRAMErrorInsteadOfServerFirst(t *testing.T) {
 		require.NotErrorIs(t, err, auth.ErrUnproven)
 		require.Empty(t, response)
 		require.False(t, m.Complete())
+	}
+}
+
+// RFC 5802, section 7, each server-error-value: which is taken for temporary, which for
+// somebody in between, and what to do. A server may say each of them early, too.
+func TestSCRAMErrorValues(t *testing.T) {
+	for _, test := range []struct {
+		value, plus          string // plus: the text with -PLUS, where it is another
+		temporary, inBetween bool
+	}{
+		{value: "invalid-encoding"},
+		{value: "extensions-not-supported"},
+		{value: "invalid-proof"},
+		{
+			value: "channel-bindings-dont-match", inBetween: true,
+			plus: "server sees another connection than this one (channel-bindings-dont-match): somebody may be in between",
+		},
+		{value: "server-does-support-channel-binding"},
+		{
+			value: "channel-binding-not-supported",
+			plus:  `server says channel-binding-not-supported: auth.Only(..., "SCRAM-SHA-256") does without`,
+		},
+		{
+			value: "unsupported-channel-binding-type",
+			plus:  `server says unsupported-channel-binding-type: auth.Only(..., "SCRAM-SHA-256") does without`,
+		},
+		{value: "unknown-user"},
+		{value: "invalid-username-encoding"},
+		{value: "no-resources", temporary: true},
+		{value: "other-error"},
+		{value: "no-resources-and-more"}, // an extension of the list
+	} {
+		for _, name := range []string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"} {
+			want := "server says " + test.value
+			plus := name == "SCRAM-SHA-256-PLUS"
+			if plus && test.plus != "" {
+				want = test.plus
+			}
+			client, _ := newSite(tls.VersionTLS13).connect(t)
+			for _, early := range []bool{true, false} {
+				m, err := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce).Exchange(t.Context(),
+					auth.Server{Mechanisms: []string{name}, Offered: []string{name, "SCRAM-SHA-1-PLUS"}, TLS: client})
+				require.NoError(t, err)
+				_, _, err = m.Start()
+				require.NoError(t, err)
+				if !early {
+					_, err = m.Next([]byte(rfcServerFirst))
+					require.NoError(t, err)
+				}
+				_, err = m.Next([]byte("e=" + test.value + ",x=y"))
+				require.EqualError(t, err, name+": "+want)
+				require.Equal(t, plus && test.inBetween, errors.Is(err, auth.ErrUnproven), "%v", err)
+				var temporary interface{ Temporary() bool }
+				require.Equal(t, test.temporary, errors.As(err, &temporary) && temporary.Temporary(), "%v", err)
+				require.False(t, m.Complete())
+			}
+		}
 	}
 }
 
