@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
+	"net"
 )
 
 // watchCertificate notes whether the server asks for a client certificate and gets
@@ -36,6 +38,21 @@ func (s *Session) watchCertificate(t *tls.Config) {
 // 7.3): whether the first one was cannot be seen, and who has certificates means it.
 func (s *Session) certified() bool {
 	return s.presented || s.tls.DidResume && s.config.TLS != nil && len(s.config.TLS.Certificates) > 0
+}
+
+// brokenOff gives an alert the meaning that it has amid a handshake if it comes where
+// the first words after it are due: with TLS 1.3 the client is done before the server
+// has seen its certificate (RFC 8446, section 4.4.2.4). Another try would end likewise.
+func (s *Session) brokenOff(phase Phase, err error) error {
+	var op *net.OpError
+	if s.tls == nil || phase >= PhaseAuth || !errors.As(err, &op) || op.Op != "remote error" {
+		return err
+	}
+	text := "server broke off TLS after the handshake: " + op.Err.Error()
+	if s.presented {
+		text += "; it may not accept the client certificate"
+	}
+	return &cause{meaning: ErrInsecure, text: text, err: op, whole: true}
 }
 
 // ownSessions keeps the sessions of one client's certificates apart from those of

@@ -270,7 +270,7 @@ func (s *Session) failure(phase Phase, err error) *Error {
 		err = &cause{meaning: ErrClosed, text: "session was closed", err: err}
 	default:
 	}
-	e := &Error{Endpoint: s.endpoint, Phase: phase, Err: wireCause(err)}
+	e := &Error{Endpoint: s.endpoint, Phase: phase, Err: s.brokenOff(phase, wireCause(err))}
 	if r, ok := replyOf(phase, err); ok {
 		e.Reply = &r
 		e.Err = errors.Join(smtpError(r), err)
