@@ -33,11 +33,12 @@ func (s *Session) watchCertificate(t *tls.Config) {
 	}
 }
 
-// certified reports whether the server has seen a client certificate. A resumed
-// connection is not asked for one again (RFC 8446, section 2.2; RFC 5246, section
-// 7.3): whether the first one was cannot be seen, and who has certificates means it.
+// certified reports whether the server has, or may have, seen a client certificate. A
+// resumed connection is not asked for one again (RFC 8446, section 2.2; RFC 5246,
+// section 7.3): whether the first one was cannot be seen, and who has certificates
+// means it.
 func (s *Session) certified() bool {
-	return s.presented || s.tls.DidResume && s.config.TLS != nil && len(s.config.TLS.Certificates) > 0
+	return s.presented || s.unseen || s.tls.DidResume && s.config.TLS != nil && len(s.config.TLS.Certificates) > 0
 }
 
 // brokenOff gives an alert the meaning that it has amid a handshake if it comes where

@@ -223,6 +223,17 @@ func TestClientCertificateOfOwnConnection(t *testing.T) {
 	}
 }
 
+// Nobody who has a password only is told about a client certificate that they may not
+// have, whoever made the connection.
+func TestNoClientCertificateOfOwnConnection(t *testing.T) {
+	t.Parallel()
+	withClerk(t, func(c *clerk) { c.offers = nil }, func(t *testing.T, c *clerk) {
+		_, err := submit.NewSession(t.Context(), c.adopted(t, host, verified()), c.withPassword())
+		requireMeans(t, err, "AuthNotOffered", "Credentials")
+		require.NotContains(t, asError(t, err).Error(), "client certificate")
+	})
+}
+
 // A server that does not accept the certificate ends TLS: amid the handshake with TLS
 // 1.2, with TLS 1.3 after it (RFC 8446, section 4.4.2.4), where its first words are due.
 // The error has the alert in words, the cause can be reached, and nothing was said.

@@ -27,6 +27,7 @@ type Session struct {
 	conn      *wire.Conn
 	tls       *tls.ConnectionState
 	presented bool     // a client certificate
+	unseen    bool     // whether one was
 	names     []string // for EHLO; the second in case the first is refused
 	ext       wire.Extensions
 
@@ -104,7 +105,7 @@ func (s *Session) adopt(ctx context.Context, conn *tls.Conn) error {
 	if state.ServerName != "" {
 		s.endpoint.Host = state.ServerName
 	}
-	s.tls, s.presented = &state, true // whether it was cannot be seen
+	s.tls, s.unseen = &state, true
 	s.secured(ctx, began, &state)
 	return nil
 }
