@@ -227,6 +227,28 @@ func TestBindingLeftOut(t *testing.T) {
 	}
 }
 
+// A server that refuses before it has used the password may be unable to use it: the
+// error names the way out.
+func TestSCRAMRefusalNamesTheWayOut(t *testing.T) {
+	client, _ := newSite(tls.VersionTLS13).connect(t)
+	const nobody = ": refused before the password was used: no such user, or none with a password for SCRAM " +
+		`(then auth.Only(..., "PLAIN", "LOGIN"))`
+	for _, test := range []struct {
+		offered []string
+		want    string
+	}{
+		{[]string{"SCRAM-SHA-256-PLUS"}, "SCRAM-SHA-256-PLUS" + nobody},
+		{[]string{"SCRAM-SHA-1"}, "SCRAM-SHA-1" + nobody + "; or server has -PLUS and that was not offered " +
+			`(then auth.Only(..., "SCRAM-SHA-1")): somebody may be in between`},
+	} {
+		m, err := auth.Password("user", "pencil").Exchange(t.Context(), auth.Server{Mechanisms: test.offered, TLS: client})
+		require.NoError(t, err)
+		_, _, err = m.Start()
+		require.NoError(t, err)
+		require.EqualError(t, m.(auth.Refuser).Refusal(), test.want)
+	}
+}
+
 // A resumed session with an extended master secret has a binding of its own.
 func TestBindingResumed(t *testing.T) {
 	for version, flag := range versions {

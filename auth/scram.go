@@ -113,14 +113,15 @@ func (s *scramming) Complete() bool { return s.proven && !s.over }
 // password is not what it did not like. Dovecot 2.4 does so behind Postfix, if it has
 // -PLUS and Postfix, which cannot, does not offer it.
 func (s *scramming) Refusal() error {
-	switch {
-	case s.steps > 0:
+	if s.steps > 0 {
 		return nil
-	case s.missed:
-		return fmt.Errorf("%s: refused before the password was used: no such user, or none with a password for SCRAM; "+
-			"or server has -PLUS and that was not offered: somebody may be in between", s.name)
 	}
-	return fmt.Errorf("%s: refused before the password was used: no such user, or none with a password for SCRAM", s.name)
+	text := s.name + ": refused before the password was used: no such user, or none with a password for SCRAM " +
+		`(then auth.Only(..., "PLAIN", "LOGIN"))`
+	if s.missed {
+		text += fmt.Sprintf("; or server has -PLUS and that was not offered (then auth.Only(..., %q)): somebody may be in between", s.name)
+	}
+	return errors.New(text)
 }
 
 func (s *scramming) prove(serverFirst string) ([]byte, error) {
