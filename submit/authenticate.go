@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -90,7 +91,8 @@ func unsupported(refused, err error) error {
 }
 
 // renew tries once more with another secret, if the mechanism has a way to get
-// one and the server refused the one it had.
+// one and the server refused the one it had. That refusal stands if the server hangs
+// up instead of answering again, as some do after a 535.
 func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) error {
 	var e *Error
 	renewer, ok := m.(auth.Renewer)
@@ -110,7 +112,22 @@ func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) er
 		return s.authFailure(ctx, err)
 	}
 	x := exchange{s: s, m: fresh, name: strings.ToUpper(name)}
-	return x.run(first)
+	err = x.run(first)
+	if unanswered := lostWithoutWord(err); unanswered != nil {
+		e.remark(fmt.Errorf("no answer to what was shown next: %w", unanswered))
+		return e
+	}
+	return err
+}
+
+// lostWithoutWord is why err has no reply if the connection was lost, or nil if
+// anything was said or it is the caller who wanted no more.
+func lostWithoutWord(err error) error {
+	var e *Error
+	if !errors.As(err, &e) || e.Reply != nil || !isLost(e.Err) || isContext(e.Err) || errors.Is(e.Err, ErrClosed) {
+		return nil
+	}
+	return e.Err
 }
 
 func isPlus(mechanism string) bool { return strings.HasSuffix(mechanism, "-PLUS") }

@@ -138,7 +138,7 @@ func TestTokenNotRenewed(t *testing.T) {
 }
 
 // What is no refusal of the token is no reason for another one; nor is a connection
-// that is lost meanwhile a refusal.
+// that is lost before a refusal.
 func TestTokenKept(t *testing.T) {
 	t.Parallel()
 	explained := "334 " + base64Of(`{"status":"400"}`)
@@ -155,8 +155,7 @@ func TestTokenKept(t *testing.T) {
 		{[]string{"504 5.5.4 what?"}, "Credentials", 1},
 		{[]string{explained, explained, "501 5.7.0 cancelled"}, "Protocol", 1},
 		{[]string{explained, hangUp}, "Temporary", 1},
-		{[]string{"535 5.7.8 no" + hangUp}, "Temporary", 2}, // the next session begins with the new one
-		{[]string{explained, "535 5.7.8 no" + hangUp}, "Temporary", 2},
+		{[]string{"535 5.7.8 no", "421 4.7.0 bye" + hangUp}, "Temporary", 2},
 		{[]string{"535 5.7.8 no", "535 5.7.8 no"}, "Credentials", 2}, // nobody has to explain
 		{[]string{"535 5.7.8 no", "454 4.7.0 later"}, "Temporary", 2},
 		{[]string{"535 5.7.8 no", "334 ", "235 2.7.0 ok"}, "Insecure", 2},
@@ -170,6 +169,68 @@ func TestTokenKept(t *testing.T) {
 			asError(t, err)
 			require.Len(t, issuer.wasAsked(), test.asked, test.replies)
 			require.Empty(t, c.heard("MAIL"))
+		})
+	}
+}
+
+// A server that hangs up once it has refused a token, before the next one is answered,
+// has refused: another session would begin with a refusal as well, for all that is known.
+func TestTokenRefusedAndHungUp(t *testing.T) {
+	t.Parallel()
+	explained := "334 " + base64Of(`{"status":"401"}`)
+	for _, test := range []struct {
+		replies []string
+		says    string
+	}{
+		{[]string{"535 5.7.8 no" + hangUp}, "535 5.7.8 no (no answer to what was shown next: "},
+		{[]string{explained, "535 5.7.8 no" + hangUp}, "535 5.7.8 no (server refuses the token: 401; no answer to what was shown next: "},
+		{[]string{explained, "535 5.7.8 no", hangUp}, "535 5.7.8 no (server refuses the token: 401; no answer to what was shown next: "},
+		{[]string{explained, "535 5.7.8 no", explained, hangUp}, "535 5.7.8 no (server refuses the token: 401; no answer to what was shown next: "},
+		{[]string{explained, "535 5.7.8 no", silence}, "no answer to what was shown next: no answer within 5m0s)"},
+	} {
+		withClerk(t, all(only("AUTH XOAUTH2"), dialogue(test.replies...)), func(t *testing.T, c *clerk) {
+			config := c.config()
+			issuer := &tokenIssuer{current: "expired", fresh: []string{"fresh", "never-shown"}}
+			config.Credentials = auth.Token(user, func(ctx context.Context, refused string) (string, error) {
+				time.Sleep(time.Second) // of the bubble: long enough to hang up
+				return issuer.source(ctx, refused)
+			})
+			_, err := c.session(config).Submit(t.Context(), letter())
+			requireMeans(t, err, "Credentials")
+			require.Equal(t, 535, asError(t, err).Reply.Code)
+			require.Contains(t, err.Error(), test.says)
+			if test.replies[0] == explained {
+				var said *auth.TokenError
+				require.ErrorAs(t, err, &said)
+				require.Equal(t, "401", said.Status)
+			}
+			require.Len(t, issuer.wasAsked(), 2)
+		})
+	}
+}
+
+// Who ends a context, or the session, amid the second exchange gets that as such
+// (promise 7).
+func TestTokenRenewalEnded(t *testing.T) {
+	t.Parallel()
+	for _, closes := range []bool{false, true} {
+		withClerk(t, all(only("AUTH XOAUTH2"), dialogue("535 5.7.8 no", silence)), func(t *testing.T, c *clerk) {
+			config := c.config()
+			config.Credentials = auth.Token(user, (&tokenIssuer{current: "expired", fresh: []string{"fresh"}}).source)
+			s := c.session(config)
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Minute, errOwn)
+			defer cancel()
+			if closes {
+				time.AfterFunc(time.Second, func() { s.Close() })
+			}
+			_, err := s.Submit(ctx, letter())
+			if closes {
+				requireMeans(t, err, "Closed")
+				return
+			}
+			requireMeans(t, err)
+			require.ErrorIs(t, err, errOwn)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
 		})
 	}
 }
