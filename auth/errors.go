@@ -28,7 +28,8 @@ type MechanismError struct {
 	unbound bool // a -PLUS was offered, and this connection has nothing to bind to
 }
 
-// Error returns one line with both lists, since either may be the one to change.
+// Error returns one line with both lists, since either may be the one to change. Of a
+// list it has no more than ten names; the fields have all.
 func (e *MechanismError) Error() string {
 	text := fmt.Sprintf("%v: server offers %s, credentials allow %s", ErrNoMechanism, list(e.Offered), list(e.Allowed))
 	if e.unbound {
@@ -40,18 +41,33 @@ func (e *MechanismError) Error() string {
 // Unwrap returns [ErrNoMechanism].
 func (e *MechanismError) Unwrap() error { return ErrNoMechanism }
 
-// list names mechanisms. A server may have written anything, and must not write
-// into a log what it likes: control characters become escapes.
+// list names mechanisms, as many as leave room for what comes after them. A server may
+// have written any number of them, and anything.
 func list(mechanisms []string) string {
+	const (
+		most    = 10 // one more than a password is good for
+		longest = 20 // RFC 4422, section 3.1
+	)
 	if len(mechanisms) == 0 {
 		return "nothing"
 	}
-	names := make([]string, len(mechanisms))
-	for i, m := range mechanisms {
-		names[i] = strings.Trim(strconv.QuoteToASCII(m), `"`)
+	var names []string
+	for _, m := range mechanisms[:min(most, len(mechanisms))] {
+		name := escaped(m)
+		if len(name) > longest {
+			name = name[:longest] + "..."
+		}
+		names = append(names, name)
+	}
+	if more := len(mechanisms) - most; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(names, ", ")
 }
+
+// escaped is what a server wrote, which must not write into a log what it likes: control
+// characters become escapes.
+func escaped(s string) string { return strings.Trim(strconv.QuoteToASCII(s), `"`) }
 
 // ErrUnproven means that a server claimed success before it had proved that it
 // knows the credentials too, or before they were shown to it; or that it sees

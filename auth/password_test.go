@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -215,4 +217,33 @@ func TestComparable(t *testing.T) {
 	assert.True(t, a == same)
 	assert.False(t, a == b)
 	assert.False(t, auth.Only(a, "PLAIN") == auth.Only(a, "PLAIN"))
+}
+
+// A hostile list of mechanisms is cut short before it hides what the credentials allow.
+// A name has 20 characters at most: RFC 4422, section 3.1.
+func TestNoMechanismIsBrief(t *testing.T) {
+	const allowed = ", credentials allow SCRAM-SHA-512, SCRAM-SHA-256, SCRAM-SHA-1, PLAIN, LOGIN"
+	const none = "no acceptable authentication mechanism: server offers "
+	for _, test := range []struct {
+		offered []string
+		want    string
+	}{
+		{slices.Repeat([]string{"X"}, 10), strings.Repeat("X, ", 9) + "X"},
+		{slices.Repeat([]string{"X"}, 11), strings.Repeat("X, ", 10) + "and 1 more"},
+		{slices.Repeat([]string{"X"}, 4000), strings.Repeat("X, ", 10) + "and 3990 more"},
+		{[]string{"A2345678901234567890", "B23456789012345678901"}, "A2345678901234567890, B2345678901234567890..."},
+		{[]string{strings.Repeat("\x1b", 6)}, `\x1b\x1b\x1b\x1b\x1b...`},
+	} {
+		err := failing(t, auth.Password("tim", "tanstaaftanstaaf"), test.offered...)
+		require.EqualError(t, err, none+test.want+allowed)
+	}
+	for _, name := range []string{strings.Repeat("X", 12000), strings.Repeat("\xff", 12000), strings.Repeat("€", 3000)} {
+		offered := append(slices.Repeat([]string{name}, 100), "SCRAM-SHA-256-PLUS")
+		err := failing(t, auth.Password("tim", "tanstaaftanstaaf"), offered...)
+		require.Less(t, strings.Index(err.Error(), "LOGIN"), 500)
+		require.Less(t, len(err.Error()), 600)
+		var typed *auth.MechanismError
+		require.ErrorAs(t, err, &typed)
+		require.Equal(t, offered, typed.Offered, "all of it is there for who looks")
+	}
 }

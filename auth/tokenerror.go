@@ -79,7 +79,7 @@ func traces(text string) []string {
 func brief(s string) string {
 	const most = 200
 	if len(s) > most {
-		return list([]string{strings.ToValidUTF8(s[:most], "")}) + "..."
+		return escaped(strings.ToValidUTF8(s[:most], "")) + "..."
 	}
-	return list([]string{s})
+	return escaped(s)
 }
