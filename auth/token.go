@@ -8,10 +8,12 @@ import (
 )
 
 // A TokenSource returns an access token for OAuth 2.0, RFC 6749, section 1.4. It
-// is asked once for each session, with an empty string, and again if the server
-// refuses the token that it gave: then refused is that token, and another is wanted.
-// It must be safe for concurrent use, return when ctx ends, and should keep tokens for
-// as long as they are good. Its errors are printed: they must not show a token.
+// is asked once for each mechanism that is tried, with an empty string: once in a
+// session, unless the server does not support the first mechanism after all. It is asked
+// again if the server refuses the token that it gave: then refused is that token, and
+// another is wanted. It must be safe for concurrent use, return when ctx ends, and should
+// keep tokens for as long as they are good. Its errors are printed: they must not show a
+// token.
 type TokenSource func(ctx context.Context, refused string) (token string, err error)
 
 // Token returns credentials that show a bearer token (RFC 6750) with the first of

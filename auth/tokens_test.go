@@ -63,7 +63,7 @@ func renewed(ctx context.Context, t testing.TB, m auth.Renewer) string {
 	return shows(t, fresh)
 }
 
-// The source is asked once for a session, and once more for a refusal.
+// The source is asked once for a session with one mechanism, and once more for a refusal.
 func TestTokenIsAskedFor(t *testing.T) {
 	s := &tap{give: func(_ context.Context, n int, _ string) (string, error) { return fmt.Sprint("token", n), nil }}
 	c := auth.Token("tim", s.source)
@@ -310,4 +310,22 @@ func TestTokenSourceFails(t *testing.T) {
 			require.EqualError(t, err, test.want)
 		})
 	}
+}
+
+// The source is asked once for each mechanism that is tried: a second one is where the
+// server does not support the first after all (RFC 4954, section 4, 504). Nothing was
+// refused, so no token is named.
+func TestTokenIsAskedForEachMechanism(t *testing.T) {
+	s := &tap{give: func(_ context.Context, n int, _ string) (string, error) { return fmt.Sprint("token", n), nil }}
+	c := auth.Token("tim", s.source)
+	both := offering("OAUTHBEARER", "XOAUTH2")
+	for _, want := range []string{"OAUTHBEARER", "XOAUTH2"} {
+		m, err := c.Exchange(t.Context(), both)
+		require.NoError(t, err)
+		name, _, err := m.Start()
+		require.NoError(t, err)
+		require.Equal(t, want, name)
+		both.Offered, both.Mechanisms = both.Mechanisms, both.Mechanisms[1:]
+	}
+	require.Equal(t, []string{"", ""}, s.all())
 }
