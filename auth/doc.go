@@ -69,8 +69,9 @@
 // # Tokens
 //
 // A [TokenSource] is asked once for each mechanism that is tried, of which there is one
-// in almost every session, and once more if the server refuses the token. Sessions that are refused the same token at the same time share what is
-// asked for in its place. What the server says of the refusal is a *[TokenError].
+// in almost every session, and once more if the server refuses the token. Sessions that
+// are refused the same token at the same time share what is asked for in its place. What
+// the server says of the refusal is a *[TokenError].
 //
 // # What is never done
 //

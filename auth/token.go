@@ -22,7 +22,8 @@ type TokenSource func(ctx context.Context, refused string) (token string, err er
 //
 // A token that the server refuses is replaced once per session; concurrent sessions
 // whose token was the same share what comes in its place. If that is refused, too, or
-// there is no other, the error wraps a [*TokenError] where the server said why.
+// there is no other, the error wraps a [*TokenError] where the server said why. Without a
+// source Exchange returns an error.
 func Token(username string, source TokenSource) Credentials {
 	return &tokenCredentials{
 		shown:    shown{fmt.Sprintf("auth.Token(%q, ***)", username)},
@@ -44,6 +45,9 @@ func tokenMechanisms() []string { return []string{"OAUTHBEARER", "XOAUTH2"} }
 func (t *tokenCredentials) Exchange(ctx context.Context, server Server) (Mechanism, error) {
 	if err := secure(server.TLS); err != nil {
 		return nil, err
+	}
+	if t.tokens.source == nil {
+		return nil, errNoSource
 	}
 	for _, name := range tokenMechanisms() {
 		if contains(server.Mechanisms, name) {

@@ -171,3 +171,12 @@ func TestTokenIsNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+// A source that was forgotten is an error, whatever the server offers, and no panic.
+func TestTokenWithoutSource(t *testing.T) {
+	for _, offered := range []string{"OAUTHBEARER", "XOAUTH2", "PLAIN"} {
+		for _, c := range []auth.Credentials{auth.Token("tim", nil), auth.Only(auth.Token("tim", nil), offered)} {
+			require.EqualError(t, failing(t, c, offered), "auth.Token was given no source of tokens")
+		}
+	}
+}

@@ -110,6 +110,9 @@ func (t *tokens) renew(ctx context.Context, r *renewal) (string, error) {
 	return "", err
 }
 
+// errNoSource is a mistake of the program, found when it is first used.
+var errNoSource = errors.New("auth.Token was given no source of tokens")
+
 // errNoOther is no failure of its own: the server's refusal stands.
 var errNoOther = errors.New("there is no other token")
 
