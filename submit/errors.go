@@ -9,6 +9,11 @@ import (
 )
 
 // Answers to what a caller asks about an error, for [errors.Is].
+//
+// Of ErrCredentials, auth.ErrNoMechanism is one of the causes and is to be asked first:
+// no other password helps then. ErrTemporary is also the answer if credentials could not
+// be had for a network's failure, or since who issues them is busy: nobody has refused
+// them.
 var (
 	ErrInvalid     = errors.New("invalid input")                             // nothing was sent; see [InvalidError]
 	ErrUnreachable = errors.New("server not reachable")                      // no session could be had; also ErrTemporary, unless the name does not exist
