@@ -156,6 +156,7 @@ func TestTokenKept(t *testing.T) {
 		{[]string{explained, explained, "501 5.7.0 cancelled"}, "Protocol", 1},
 		{[]string{explained, hangUp}, "Temporary", 1},
 		{[]string{"535 5.7.8 no", "421 4.7.0 bye" + hangUp}, "Temporary", 2},
+		{[]string{"535 5.7.8 no\n421 4.7.0 bye" + hangUp}, "Temporary", 2},
 		{[]string{"535 5.7.8 no", "535 5.7.8 no"}, "Credentials", 2}, // nobody has to explain
 		{[]string{"535 5.7.8 no", "454 4.7.0 later"}, "Temporary", 2},
 		{[]string{"535 5.7.8 no", "334 ", "235 2.7.0 ok"}, "Insecure", 2},
@@ -224,6 +225,7 @@ func TestTokenRenewalEnded(t *testing.T) {
 				time.AfterFunc(time.Second, func() { s.Close() })
 			}
 			_, err := s.Submit(ctx, letter())
+			require.Nil(t, asError(t, err).Reply)
 			if closes {
 				requireMeans(t, err, "Closed")
 				return
