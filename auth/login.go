@@ -23,7 +23,8 @@ func startLogin(s secret) (Mechanism, error) {
 	return &login{shown: shown{"LOGIN as " + s.name()}, secret: s}, nil
 }
 
-// Start returns no initial response: in LOGIN the server speaks first.
+// Start returns no initial response, ever: in the draft the server begins, and then it has
+// to reject an AUTH command with one (RFC 4954, section 4).
 func (*login) Start() (mechanism string, response []byte, err error) {
 	return "LOGIN", nil, nil
 }

@@ -67,3 +67,14 @@ func TestLoginSendsOctets(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "na\xefve", string(response))
 }
+
+// RFC 4954, section 4: no initial response where the server begins, as it does in the
+// draft; not even an empty one, which is sent as "=".
+func TestLoginHasNoInitialResponse(t *testing.T) {
+	for _, offered := range [][]string{{"LOGIN"}, {"login"}, {"XOAUTH2", "LOGIN"}} {
+		m, name, initial := start(t, auth.Password("tim", "tanstaaftanstaaf"), offered...)
+		require.Equal(t, "LOGIN", name)
+		require.Nil(t, initial)
+		require.False(t, m.Complete())
+	}
+}
