@@ -72,8 +72,11 @@ type Renewer interface {
 	Mechanism
 
 	// Renew returns a fresh exchange with another secret. It is called once per
-	// session at most, after the server refused this one. An error means that
-	// there is no other, and that the refusal stands.
+	// session at most, after the server refused this one. An error of a network
+	// (net.OpError, net.DNSError but for a host that does not exist, a timeout, a
+	// connection that ended early, or one whose Temporary method says so) is taken
+	// for temporary; any other means that there is no other secret, that the refusal
+	// stands and that the owner has to act.
 	Renew(ctx context.Context) (Mechanism, error)
 }
 

@@ -12,8 +12,12 @@ import (
 // session, unless the server does not support the first mechanism after all. It is asked
 // again if the server refuses the token that it gave: then refused is that token, and
 // another is wanted. It must be safe for concurrent use, return when ctx ends, and should
-// keep tokens for as long as they are good. Its errors are printed: they must not show a
-// token.
+// keep tokens for as long as they are good.
+//
+// An error of a network (net.OpError, net.DNSError but for a host that does not exist, a
+// timeout, a connection that ended early, or one whose Temporary method says so) is taken
+// for temporary; any other means that the owner has to act. Errors are printed: they must
+// not show a token.
 type TokenSource func(ctx context.Context, refused string) (token string, err error)
 
 // Token returns credentials that show a bearer token (RFC 6750) with the first of
