@@ -37,8 +37,16 @@ func TestProgramsOfTheirOwn(t *testing.T) {
 			revoke(s)
 			a.answers(unavailable)
 			err := send(t.Context(), mail)
-			require.ErrorIs(t, err, submit.ErrCredentials, "the mail server has refused, and that stands")
+			require.ErrorIs(t, err, submit.ErrTemporary, "a token may be had later, and nobody is to be asked for one")
+			require.NotErrorIs(t, err, submit.ErrCredentials)
 			require.ErrorContains(t, err, "token endpoint "+a.URL+"/token: 503 Service Unavailable")
+			require.NotErrorIs(t, err, oauth2token.ErrGrant)
+
+			a.answers(said("invalid_client", "unknown"))
+			err = send(t.Context(), mail)
+			require.ErrorIs(t, err, submit.ErrCredentials, "the mail server has refused, and that stands")
+			require.NotErrorIs(t, err, submit.ErrTemporary)
+			require.ErrorContains(t, err, "token endpoint "+a.URL+"/token: invalid_client: unknown")
 			require.NotErrorIs(t, err, oauth2token.ErrGrant)
 		})
 	}
