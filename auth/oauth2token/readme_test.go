@@ -23,6 +23,21 @@ func TestReadmeShowsCodeThatRuns(t *testing.T) {
 	}
 }
 
+// Who depends on this module does not see the replace of its go.mod. Until go.mod
+// requires a version that exists the README says that go get does not work, and then it
+// says so no more.
+func TestReadmeSaysWhetherItIsReleased(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	mod, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	required := regexp.MustCompile(`(?m)^\s*github\.com/mailport/mailport (v\S+)$`).FindSubmatch(mod)
+	require.NotNil(t, required)
+	released := string(required[1]) != "v0.0.0"
+	require.Equal(t, !released, strings.Contains(string(readme), "not released yet"))
+	require.Equal(t, released, strings.Contains(string(readme), "\ngo get "))
+}
+
 func flatten(code string) string {
 	var b strings.Builder
 	for line := range strings.Lines(code) {
