@@ -37,7 +37,15 @@ const (
 // A scramClient keeps the keys of one mechanism.
 type scramClient struct {
 	*scram.Client
-	derived map[string]chan struct{} // by salt and count, as the server wrote them; closed: they are
+	keys map[string]*derivation // by salt and count, as the server wrote them
+}
+
+// A derivation is of keys that are kept, or that somebody waits for: what nobody does is
+// forgotten. What is kept holds no channel, which would belong to where it was made: a test
+// has its own time, and its credentials may be those of another.
+type derivation struct {
+	waiting int
+	done    chan struct{} // closed when they are there; then nil
 }
 
 func newScramKeys() *scramKeys {
@@ -67,34 +75,64 @@ func (k *scramKeys) client(mechanism string, h scram.HashGeneratorFcn, s secret)
 	if k.nonce != nil {
 		c = c.WithNonceGenerator(k.nonce)
 	}
-	clients[mechanism] = &scramClient{Client: c, derived: make(map[string]chan struct{})}
+	clients[mechanism] = &scramClient{Client: c, keys: make(map[string]*derivation)}
 	return clients[mechanism], nil
 }
 
-// derived returns what is closed once a client has the keys for a salt and a count.
-// Who still uses a client that was dropped finds its keys there.
-func (k *scramKeys) derived(client *scramClient, salted string) chan struct{} {
+// join returns what is closed once a client has the keys for a salt and a count, or nil
+// if it has. Who still uses a client that was dropped finds its keys there.
+func (k *scramKeys) join(client *scramClient, salted string) (done <-chan struct{}) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if done, ok := client.derived[salted]; ok {
-		return done
+	d := client.keys[salted]
+	switch {
+	case d == nil:
+		k.makeRoom()
+		d = &derivation{done: make(chan struct{})}
+		client.keys[salted] = d
+	case d.done == nil:
+		return nil
 	}
+	d.waiting++
+	return d.done
+}
+
+// makeRoom drops all if there are too many. It wants k.mu.
+func (k *scramKeys) makeRoom() {
 	total := 0
 	for _, c := range k.clients() {
-		total += len(c.derived)
+		total += len(c.keys)
 	}
 	if total >= maxKeys {
 		clear(k.clients())
 	}
-	done := make(chan struct{})
-	client.derived[salted] = done
-	return done
+}
+
+// leave is for who has joined and waits no more, perhaps since the keys were derived.
+func (k *scramKeys) leave(client *scramClient, salted string, derived bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	d := client.keys[salted]
+	d.waiting--
+	switch {
+	case d.done == nil:
+	case derived:
+		close(d.done)
+		d.done = nil
+	case d.waiting == 0:
+		delete(client.keys, salted)
+	}
 }
 
 // step answers the challenge, or ends with ctx. It takes the turn only where keys
-// are missing, and waits for it no longer than that.
-func (k *scramKeys) step(ctx context.Context, client *scramClient, c *scram.ClientConversation, challenge, salted string, n int) (string, error) {
-	done := k.derived(client, salted)
+// are missing, and waits for it no longer than they are.
+func (k *scramKeys) step(ctx context.Context, client *scramClient, c *scram.ClientConversation, challenge, salted string, n int) (response string, err error) {
+	done := k.join(client, salted)
+	if done == nil {
+		return c.Step(challenge)
+	}
+	derived := false
+	defer func() { k.leave(client, salted, derived) }()
 	select {
 	case <-done:
 		return c.Step(challenge)
@@ -103,14 +141,8 @@ func (k *scramKeys) step(ctx context.Context, client *scramClient, c *scram.Clie
 		return "", context.Cause(ctx)
 	}
 	defer func() { <-k.turn }()
-	response, err := k.derive(ctx, c, challenge, n)
-	select {
-	case <-done:
-	default:
-		if err == nil { // who has the turn is alone here
-			close(done)
-		}
-	}
+	response, err = k.derive(ctx, c, challenge, n)
+	derived = err == nil
 	return response, err
 }
 

@@ -211,6 +211,22 @@ func TestSCRAMKeysGivenUpAreNotKept(t *testing.T) {
 	require.Greater(t, again.asked.Load(), int64(20))
 }
 
+// Credentials outlive a bubble of testing/synctest, and serve the next: keys that were
+// derived in the one, and those that were given up in it.
+func TestSCRAMKeysAcrossBubbles(t *testing.T) {
+	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+	for range 2 {
+		synctest.Test(t, func(t *testing.T) {
+			_, err := derive(t.Context(), c, "SCRAM-SHA-256", asking("salt", 4096))
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err = derive(ctx, c, "SCRAM-SHA-256", asking("tlas", 4096))
+			require.ErrorIs(t, err, context.Canceled)
+		})
+	}
+}
+
 // Keys that are used often are not too many: they stay.
 func TestSCRAMKeysStay(t *testing.T) {
 	c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
