@@ -211,6 +211,37 @@ func TestSCRAMKeysGivenUpAreNotKept(t *testing.T) {
 	require.Greater(t, again.asked.Load(), int64(20))
 }
 
+// Who waits for keys gets them, though another who did gave up.
+func TestSCRAMKeysThatAnotherGaveUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce)
+		giveBack := auth.TakeTurn(c)
+		ctx, cancel := context.WithCancel(t.Context())
+		var (
+			sessions sync.WaitGroup
+			errs     [3]error
+		)
+		for n := range errs {
+			sessions.Go(func() {
+				patience := t.Context()
+				if n == 1 {
+					patience = ctx
+				}
+				_, errs[n] = derive(patience, c, "SCRAM-SHA-256", asking("salt", 4096))
+			})
+		}
+		synctest.Wait()
+		cancel()
+		synctest.Wait()
+		giveBack()
+		sessions.Wait()
+		require.NoError(t, errs[0])
+		require.ErrorIs(t, errs[1], context.Canceled)
+		require.NoError(t, errs[2])
+		require.Equal(t, 1, auth.Kept(c))
+	})
+}
+
 // Credentials outlive a bubble of testing/synctest, and serve the next: keys that were
 // derived in the one, and those that were given up in it.
 func TestSCRAMKeysAcrossBubbles(t *testing.T) {
