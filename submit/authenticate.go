@@ -188,7 +188,7 @@ type exchange struct {
 	s    *Session
 	m    auth.Mechanism
 	name string
-	sent []string // responses, which a server's reply may echo
+	sent []string // responses and the secrets in them, which a server's reply may echo
 	held []byte   // an initial response too long for the command, for the first challenge
 }
 
@@ -328,51 +328,6 @@ func (x *exchange) cancel(reason error) error {
 
 func (x *exchange) encode(response []byte) string {
 	text := base64.StdEncoding.EncodeToString(response)
-	x.sent = append(x.sent, text)
-	for _, part := range strings.FieldsFunc(string(response), func(r rune) bool { return r <= 1 }) {
-		_, word, _ := strings.Cut(part, "Bearer ") // RFC 7628, section 3.1: the token by itself
-		x.sent = append(x.sent, part, word)
-	}
+	x.sent = append(append(x.sent, text), secretsIn(x.name, len(x.sent) == 0, string(response))...)
 	return text
-}
-
-// masked is r without anything of what was sent: some servers quote the line
-// they did not like, and errors end up in logs.
-func (x *exchange) masked(r wire.Reply) Reply {
-	masked := Reply{Code: r.Code, Enhanced: r.Enhanced}
-	slices.SortFunc(x.sent, func(a, b string) int { return len(b) - len(a) }) // one may be part of another
-	for _, line := range r.Lines {
-		for _, secret := range x.sent {
-			line = maskedLine(line, secret)
-		}
-		masked.Lines = append(masked.Lines, line)
-	}
-	return masked
-}
-
-// maskedLine is line without secret, and without the beginning of secret if it
-// was cut short.
-func maskedLine(line, secret string) string {
-	const (
-		least = 3 // less would spare nothing and maim the text
-		short = 8 // likewise, of a beginning
-	)
-	if len(secret) < least {
-		return line
-	}
-	line = strings.ReplaceAll(line, secret, "***")
-	if len(secret) < short {
-		return line
-	}
-	for {
-		i := strings.Index(line, secret[:short])
-		if i < 0 {
-			return line
-		}
-		n := short
-		for i+n < len(line) && n < len(secret) && line[i+n] == secret[n] {
-			n++
-		}
-		line = line[:i] + "***" + line[i+n:]
-	}
 }
