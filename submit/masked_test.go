@@ -50,7 +50,7 @@ func TestQuotedPieces(t *testing.T) {
 		for password, want := range map[string]string{
 			"hunter2":            "no *** here, nor unter2",
 			"the-hunter2-is-out": "no hunter2 here, nor unter2",
-			"has no hunter2":     "*** here, nor unter2",
+			"no hunter2, ever":   "*** here, nor unter2",
 			"no":                 "no hunter2 here, nor unter2",
 		} {
 			replies := []string{"334 ", "334 ", "535 5.7.8 no hunter2 here, nor unter2"}
