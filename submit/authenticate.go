@@ -302,6 +302,8 @@ func (x *exchange) answer(r wire.Reply) ([]byte, error) {
 		return nil, &cause{meaning: ErrInsecure, err: err}
 	case errors.Is(err, auth.ErrChallenge):
 		return nil, &cause{meaning: ErrProtocol, err: err}
+	case isOutage(err): // of the server's own: SCRAM has a word for it
+		return nil, &cause{meaning: ErrTemporary, err: err}
 	case err != nil:
 		return nil, &cause{meaning: ErrCredentials, err: err}
 	}

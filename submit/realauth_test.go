@@ -72,6 +72,41 @@ func TestSCRAMRefusedAfterTheProof(t *testing.T) {
 	})
 }
 
+// Who allows no -PLUS by name would not bind if the server offered it, and so does not
+// say that it would (RFC 5802, section 6: "n"). That is how SCRAM is used where Dovecot
+// 2.4 has -PLUS and Postfix in front of it cannot offer it.
+func TestSCRAMWithoutPlusByName(t *testing.T) {
+	const found = "504 5.5.4 this is the one" // anything that is no refusal of the password
+	for _, test := range []struct {
+		names []string
+		flag  string
+	}{
+		{nil, "y"}, // all that Password knows
+		{[]string{"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}, "y"},
+		{[]string{"SCRAM-SHA-256"}, "n"},
+		{[]string{"scram-sha-256", "PLAIN"}, "n"},
+	} {
+		withClerk(t, all(only("AUTH SCRAM-SHA-256"), func(c *clerk) {
+			c.answer = func(_ *desk, line string) string {
+				switch initial, ok := strings.CutPrefix(line, "AUTH SCRAM-SHA-256 "); {
+				case !ok:
+					return ""
+				case strings.HasPrefix(initial, base64Of(test.flag+",,")): // three octets, four digits
+					return found
+				}
+				return "535 5.7.8 Error: authentication failed: (reason unavailable)"
+			}
+		}), func(t *testing.T, c *clerk) {
+			config := c.withPassword()
+			if test.names != nil {
+				config.Credentials = auth.Only(config.Credentials, test.names...)
+			}
+			_, err := c.session(config).Submit(t.Context(), letter())
+			require.ErrorContains(t, err, found, "%q", test.names)
+		})
+	}
+}
+
 // Exim's tls authenticator takes a client certificate for the whole authentication and
 // offers no AUTH any more. Without credentials that is enough; with them the error says
 // that the certificate may have been.
