@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,6 +24,8 @@ func FuzzAutoconfig(f *testing.F) {
 		require.NoError(f, err)
 		f.Add(content)
 	}
+	// Octets whose escape sequences are four times as long.
+	f.Add([]byte("<clientConfig></clientConfig" + strings.Repeat("\xd6", 2000) + ">"))
 	box, err := parseMailbox("me@example.com")
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -30,7 +33,7 @@ func FuzzAutoconfig(f *testing.F) {
 		if err != nil {
 			require.Empty(t, found)
 			text := (&SourceError{SourceAutoconfig, "", err}).Error()
-			require.LessOrEqual(t, len(text), maxReason+len("…"))
+			require.LessOrEqual(t, utf8.RuneCountInString(text), maxReason+len([]rune("…")))
 			require.NotContains(t, text, "\n")
 			return
 		}

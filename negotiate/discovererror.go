@@ -32,7 +32,7 @@ type SourceError struct {
 
 // Error returns one line.
 func (e *SourceError) Error() string {
-	return printable(clipped(e.Source.String()+": "+e.Err.Error(), maxReason))
+	return clipped(printable(e.Source.String()+": "+e.Err.Error()), maxReason)
 }
 
 // Unwrap returns the cause.
@@ -43,7 +43,7 @@ func (e *DiscoveryError) Error() string {
 	text := "no submission server found for " + e.Domain
 	switch {
 	case e.ended != nil:
-		return printable(clipped(text+": "+e.ended[len(e.ended)-1].Error(), maxReason))
+		return clipped(printable(text+": "+e.ended[len(e.ended)-1].Error()), maxReason)
 	case e.denied:
 		return text + ": " + ErrNoSubmission.Error()
 	case len(e.Sources) == 0:

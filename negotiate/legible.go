@@ -81,4 +81,6 @@ func eachClipped(items []string) []string {
 }
 
 // printable is for errors, records and programs, which know Unicode.
-func printable(s string) string { return legible(clipped(s, maxText), strconv.IsPrint) }
+func printable(s string) string {
+	return clipped(legible(clipped(s, maxText), strconv.IsPrint), maxText) // an escape sequence is longer
+}
