@@ -32,7 +32,7 @@ type SourceError struct {
 
 // Error returns one line.
 func (e *SourceError) Error() string {
-	return clipped(printable(e.Source.String()+": "+e.Err.Error()), maxReason)
+	return inOneReason(e.Source.String() + ": " + e.Err.Error())
 }
 
 // Unwrap returns the cause.
@@ -43,7 +43,7 @@ func (e *DiscoveryError) Error() string {
 	text := "no submission server found for " + e.Domain
 	switch {
 	case e.ended != nil:
-		return clipped(printable(text+": "+e.ended[len(e.ended)-1].Error()), maxReason)
+		return inOneReason(text + ": " + e.ended[len(e.ended)-1].Error())
 	case e.denied:
 		return text + ": " + ErrNoSubmission.Error()
 	case len(e.Sources) == 0:
@@ -105,5 +105,15 @@ type worded struct {
 func (e *worded) Error() string { return e.text }
 func (e *worded) Unwrap() error { return e.err }
 
-// maxReason bounds what one source can put into a line of somebody's log.
+// maxReason bounds what one source can put into a line of somebody's log, in octets.
 const maxReason = 500
+
+// inOneReason is text, fit to be printed and bounded as it is printed: an escape
+// sequence is longer than what it stands for.
+func inOneReason(text string) string {
+	text = printable(text)
+	if len(text) <= maxReason {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxReason], "") + "…"
+}

@@ -39,7 +39,7 @@ func (p Policy) headStart() time.Duration {
 }
 
 // rememberedHeadStart is that of a transport that took so long to connect when it
-// won. Nothing is that far away that it takes longer than ten seconds.
+// won, name and dead addresses included. Nothing is that far away that it takes longer than ten seconds.
 func (p Policy) rememberedHeadStart(connect time.Duration) time.Duration {
 	return max(p.headStart(), min(3*connect, 10*time.Second))
 }

@@ -534,10 +534,11 @@ func TestNegativeHeadStart(t *testing.T) {
 	})
 }
 
-// What counts is the TCP handshake, where it is known: not the time that passed
-// until it began, to resolve the name, say. Who has a DialContext of his own is
-// taken at what that takes.
-func TestConnectTimeIsTheHandshake(t *testing.T) {
+// The second head start goes by the TCP handshake, where it is known: not by the
+// time that passed until it began, to resolve the name, say. Who has a DialContext
+// of his own is taken at what that takes. What is remembered is all the time until
+// there was a connection: a dead address takes as long the next time.
+func TestConnectTimes(t *testing.T) {
 	const rtt, resolving = 120 * ms, 100 * ms
 	for _, test := range []struct {
 		name         string
