@@ -6,12 +6,15 @@ import (
 	"fmt"
 )
 
-// An encoder makes a message fit for DATA, RFC 5321, sections 2.3.8 and 4.5.2.
-// Its state lives across the pieces that a message comes in.
+// An encoder makes a message fit for DATA, RFC 5321, sections 2.3.8 and 4.5.2,
+// or for BDAT, RFC 3030. Its state lives across the pieces that a message comes
+// in.
 type encoder struct {
 	lineStart bool // nothing of the current line was written yet
 	cr        bool // a CR was read whose LF, if there is one, is in the next piece
 	sevenBit  bool // refuse octets above 127
+	chunked   bool // for BDAT: what ends is counted, so dots are single and no dot ends it
+	raw       bool // for BODY=BINARYMIME, RFC 3030, section 3: octets are sent as they are
 }
 
 // append encodes a piece of the message. A CR or LF alone becomes CRLF, so that
@@ -22,6 +25,9 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 			return dst, fmt.Errorf("%w (%#x)", ErrEightBit, src[i])
 		}
 	}
+	if e.raw {
+		return append(dst, src...), nil
+	}
 	if e.cr && len(src) > 0 {
 		e.cr, e.lineStart = false, true
 		dst = append(dst, "\r\n"...)
@@ -31,7 +37,7 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 	}
 	done, lf := 0, -1 // what was copied, and where the next LF is
 	for i := 0; i < len(src); {
-		if e.lineStart && src[i] == '.' {
+		if e.lineStart && !e.chunked && src[i] == '.' {
 			dst = append(append(dst, src[done:i]...), '.')
 			done = i
 		}
@@ -64,10 +70,17 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 	return append(dst, src[done:]...), nil
 }
 
-// finish ends the last line, if it is not, and the message.
+// finish ends the last line, if it is not, and the message, but for BDAT, which
+// tells the end by itself.
 func (e *encoder) finish(dst []byte) []byte {
+	if e.raw {
+		return dst
+	}
 	if !e.lineStart { // also after a CR
 		dst = append(dst, "\r\n"...)
+	}
+	if e.chunked {
+		return dst
 	}
 	return append(dst, ".\r\n"...)
 }
