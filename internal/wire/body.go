@@ -26,6 +26,9 @@ var ErrEightBit = errors.New("octet above 127, and the server does not offer 8BI
 // doubled, and the final dot, which is written here and nowhere else, and only
 // after all of src was read. It does not wait for the verdict.
 //
+// What was queued before leaves in one write with the final dot: the next
+// message's commands (RFC 2920, section 3.1). Their replies come after the verdict.
+//
 // Ended tells whether the end of the message was handed to the network: if so,
 // and no verdict is read, the outcome is uncertain. If not, the connection has
 // been cut and the server discards what it has.
@@ -37,11 +40,7 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 		return false, err
 	}
 	enc := encoder{lineStart: true, sevenBit: sevenBit}
-	if c.in == nil {
-		// At worst every octet is a line end alone, or a line of a dot, and comes
-		// out as two. The rest of a record may stand before it, and the end behind.
-		c.in, c.body = make([]byte, recordSize), make([]byte, 0, 3*recordSize+len("\r\n.\r\n.\r\n"))
-	}
+	c.buffers()
 	out := c.body[:0]
 	for idle := 0; ; {
 		n, rerr := c.read(src)
@@ -66,6 +65,20 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 				return false, c.fail(&BodyError{io.ErrNoProgress})
 			}
 		}
+	}
+}
+
+// keptBody is how much of a buffer for messages is kept for the next one. At
+// worst every octet is a line end alone, or a line of a dot, and comes out as two;
+// the rest of a record may stand before it, and the end behind.
+const keptBody = 3*recordSize + len("\r\n.\r\n.\r\n")
+
+func (c *Conn) buffers() {
+	if c.in == nil {
+		c.in = make([]byte, recordSize)
+	}
+	if cap(c.body) < keptBody {
+		c.body = make([]byte, 0, keptBody)
 	}
 }
 
@@ -102,8 +115,8 @@ func (c *Conn) writeRecords(out []byte, limit time.Duration) ([]byte, error) {
 }
 
 // writeEnd writes the rest of a message with its end. The end is in the last
-// write, and so in the last TLS record: a server that got less than all of that
-// record has not got the end.
+// record of it: a server that got less than all of that record has not got the
+// end.
 func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error) {
 	if out, err = c.writeRecords(out, limit); err != nil {
 		return false, err
@@ -112,9 +125,11 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 	if err := c.ready(); err != nil {
 		return false, err // whatever it said, it is not the verdict
 	}
-	c.raw.whole = false
-	if err := c.write(out, limit); err != nil {
-		ended = c.raw.whole || c.raw.blind
+	end := c.handed + int64(len(out))
+	out = append(out, c.out...)
+	c.Drop()
+	if err := c.writeAll(out, limit); err != nil {
+		ended = c.Reached(end)
 		return ended, c.stopped(err, limit)
 	}
 	return true, nil

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -21,10 +22,17 @@ type Conn struct {
 	br     *bufio.Reader // of nc
 	out    []byte        // commands queued for the next flight
 	queued int           // how many
-	err    error         // why the connection is broken, or nil
+	handed int64         // octets that may have reached the network, of all that was said
 	secret bool          // what was said last is, and may be quoted in what comes next
 
-	in, body []byte // buffers of WriteBody, kept for the next message
+	limit   time.Duration // of the reply that is being waited for
+	waiting bool          // for a reply, and nothing has been read from the network yet
+	seen    seen
+
+	mu  sync.Mutex // guards err: with [Conn.Push], one goroutine writes and one reads
+	err error      // why the connection is broken, or nil
+
+	in, body []byte // buffers for messages, kept for the next one
 
 	ctx    context.Context // of the call that is being served, or nil
 	parked chan struct{}   // closed when the watch over an idle connection ended
@@ -35,13 +43,31 @@ type Conn struct {
 // NewConn speaks SMTP over nc.
 func NewConn(nc net.Conn) *Conn {
 	raw := &meter{Conn: nc}
-	return &Conn{raw: raw, nc: raw, br: bufio.NewReaderSize(raw, MaxLine)}
+	return newConn(raw, raw)
 }
 
 // NewTLSConn speaks SMTP over a TLS connection of the caller's making. Where a
 // write to it fails, it cannot be known what reached the network.
 func NewTLSConn(t *tls.Conn) *Conn {
-	return &Conn{raw: &meter{Conn: t.NetConn(), blind: true}, nc: t, br: bufio.NewReaderSize(t, MaxLine)}
+	return newConn(&meter{Conn: t.NetConn(), blind: true}, t)
+}
+
+func newConn(raw *meter, nc net.Conn) *Conn {
+	c := &Conn{raw: raw, nc: nc}
+	c.br = bufio.NewReaderSize((*timed)(c), MaxLine)
+	return c
+}
+
+// A timed Conn is read from with the time limit of the reply that is due. The
+// limit begins when there is need to wait for the network at all.
+type timed Conn
+
+func (t *timed) Read(p []byte) (int, error) {
+	if t.waiting {
+		t.waiting = false // once for a reply: a server may send it octet by octet
+		t.nc.SetReadDeadline(deadline(t.limit))
+	}
+	return t.nc.Read(p)
 }
 
 // A meter watches what is handed to the network.
@@ -108,13 +134,23 @@ func (c *Conn) Abandon() { c.fail(ErrBroken) }
 
 // Broken returns why nothing more can be said on this connection, or nil.
 func (c *Conn) Broken() error {
+	err := c.broke()
 	switch {
-	case c.err != nil:
+	case err != nil:
+		return err
 	case c.ctx != nil && c.ctx.Err() != nil:
 		c.fail(&LostError{ContextError(c.ctx)})
+		return c.broke()
 	case c.raw.cut.Load():
 		return &LostError{net.ErrClosed} // not kept: Unpark may know more
 	}
+	return nil
+}
+
+// broke returns the first error of the connection.
+func (c *Conn) broke() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.err
 }
 
@@ -123,6 +159,8 @@ func (c *Conn) fail(err error) error {
 	if c.secret {
 		err = unquoted(err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.err == nil {
 		c.err = err
 		c.Cut()
@@ -156,16 +194,29 @@ func deadline(limit time.Duration) time.Time {
 
 func (c *Conn) write(b []byte, limit time.Duration) error {
 	c.nc.SetWriteDeadline(deadline(limit - reserve(limit)))
-	if _, err := c.nc.Write(b); err != nil {
-		return err
+	c.raw.whole = false
+	n, err := c.nc.Write(b)
+	c.handed += int64(n) // in TLS, of records that were taken whole
+	if err == nil {
+		return nil
 	}
-	return nil
+	if c.raw.whole || c.raw.blind { // and of the one that failed, it is not known
+		c.handed += int64(min(len(b)-n, recordSize))
+	}
+	return err
 }
+
+// Mark returns a mark at the end of what is queued, for [Conn.Reached].
+func (c *Conn) Mark() int64 { return c.handed + int64(len(c.out)) }
+
+// Reached reports whether what was said up to a mark may have reached the
+// network. Of what has not, a server knows nothing.
+func (c *Conn) Reached(mark int64) bool { return c.handed >= mark }
 
 // ReadReply reads the next reply, within limit. A 421 ends the connection.
 func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
-	if c.err != nil {
-		return Reply{}, c.err
+	if err := c.broke(); err != nil {
+		return Reply{}, err
 	}
 	r, err := c.receive(limit)
 	if err == nil && r.Code == 421 {
@@ -175,11 +226,12 @@ func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
 }
 
 func (c *Conn) receive(limit time.Duration) (Reply, error) {
-	c.nc.SetReadDeadline(deadline(limit))
+	c.limit, c.waiting = limit, true
+	defer func() { c.waiting = false }()
 	if c.secret {
-		return readReplyOf(c.br, MaxAuthLine) // may be a challenge: RFC 4954, section 4
+		return readReplyOf(c.br, MaxAuthLine, nil) // may be a challenge: RFC 4954, section 4
 	}
-	return readReply(c.br)
+	return readReplyOf(c.br, MaxLine, &c.seen)
 }
 
 // broken breaks the connection with what ended a read or a write, if anything.
@@ -203,8 +255,8 @@ func (c *Conn) broken(err error, limit time.Duration) error {
 // it says, without taking it from the next reply: one octet at least, and five,
 // which tell services apart, if that one is no digit.
 func (c *Conn) First(limit time.Duration) ([]byte, error) {
-	if c.err != nil {
-		return nil, c.err
+	if err := c.broke(); err != nil {
+		return nil, err
 	}
 	c.nc.SetReadDeadline(deadline(limit))
 	first, err := c.br.Peek(1)
@@ -224,8 +276,8 @@ var ErrInjected = errors.New("cleartext after the reply to STARTTLS")
 // Secure starts TLS. Nothing that was said in cleartext is left over: if there
 // is anything, it has been put there to be taken for a reply over TLS.
 func (c *Conn) Secure(config *tls.Config, limit time.Duration) (*tls.ConnectionState, error) {
-	if c.err != nil {
-		return nil, c.err
+	if err := c.broke(); err != nil {
+		return nil, err
 	}
 	if _, ok := c.nc.(*tls.Conn); ok {
 		return nil, errors.New("TLS is spoken already") // RFC 3207, section 4.2: never twice
@@ -239,7 +291,8 @@ func (c *Conn) Secure(config *tls.Config, limit time.Duration) (*tls.ConnectionS
 		return nil, c.handshake(err, limit)
 	}
 	c.raw.SetDeadline(time.Time{})
-	c.nc, c.br = t, bufio.NewReaderSize(t, MaxLine)
+	c.nc = t
+	c.br.Reset((*timed)(c))
 	state := t.ConnectionState()
 	return &state, nil
 }

@@ -15,6 +15,14 @@ import (
 // (RFC 2920, section 3.1).
 const safeFlight = 4096
 
+// fewReplies are as many as a server can get rid of at any rate: they fit into
+// what the network holds between two programs. So a flight with few commands may
+// be as long as it likes.
+const fewReplies = 16
+
+// keptFlight is how much of a buffer for flights is kept for the next one.
+const keptFlight = 32 << 10
+
 // lastWords is how long a server that broke off may take to say why.
 const lastWords = time.Second
 
@@ -45,11 +53,29 @@ func (c *Conn) Send(limit time.Duration, each func(i int, r Reply)) error {
 	return c.send(false, limit, each)
 }
 
+// Limits are the time limits of a flight.
+type Limits struct {
+	Write time.Duration // each write
+	Reply time.Duration // each reply
+	Last  time.Duration // the last of them
+}
+
+// SendWithin is Send with several limits.
+func (c *Conn) SendWithin(limits Limits, each func(i int, r Reply)) error {
+	return c.sendWithin(false, limits, each)
+}
+
 func (c *Conn) send(secret bool, limit time.Duration, each func(i int, r Reply)) error {
+	return c.sendWithin(secret, Limits{limit, limit, limit}, each)
+}
+
+func (c *Conn) sendWithin(secret bool, limits Limits, each func(i int, r Reply)) error {
 	out, n := c.out, c.queued
-	defer clear(out) // it may hold a password
+	if secret {
+		defer clear(out)
+	}
 	c.Drop()
-	if cap(c.out) > 4*safeFlight {
+	if cap(c.out) > keptFlight {
 		c.out = nil // a great many recipients, once
 	}
 	if c.secret {
@@ -59,14 +85,15 @@ func (c *Conn) send(secret bool, limit time.Duration, each func(i int, r Reply))
 		return err
 	}
 	c.secret = secret
-	if len(out) > safeFlight {
-		return c.sendBeside(out, n, limit, each)
+	if len(out) > safeFlight && n > fewReplies {
+		return c.sendBeside(out, n, limits, each)
 	}
-	if err := c.write(out, limit); err != nil {
-		c.hear(err, n, limit, each)
-		return c.network(err, limit)
+	if err := c.writeAll(out, limits.Write); err != nil {
+		c.hear(err, n, limits.Write, each)
+		return c.network(err, limits.Write)
 	}
-	return c.broken(c.collect(n, limit, each), limit)
+	late, err := c.collect(n, limits, each)
+	return c.broken(err, late)
 }
 
 // Command sends one command and returns the reply to it.
@@ -132,21 +159,26 @@ type UnaskedError struct{ Reply Reply }
 
 func (e *UnaskedError) Error() string { return "server said unasked: " + e.Reply.String() }
 
-// collect reads n replies. What ends it is not yet told apart.
-func (c *Conn) collect(n int, limit time.Duration, each func(i int, r Reply)) error {
+// collect reads n replies. What ends it is not yet told apart; limit is that of the
+// reply that was due.
+func (c *Conn) collect(n int, limits Limits, each func(i int, r Reply)) (limit time.Duration, err error) {
 	for i := range n {
+		limit = limits.Reply
+		if i == n-1 {
+			limit = limits.Last
+		}
 		r, err := c.receive(limit)
 		if err != nil {
-			return err
+			return limit, err
 		}
 		each(i, r)
 		if r.Code == 421 {
 			// It may answer any command, and ends the session; replies to what
 			// else is in the flight need not come (RFC 5321, section 3.8).
-			return &LostError{io.EOF}
+			return limit, &LostError{io.EOF}
 		}
 	}
-	return nil
+	return limit, nil
 }
 
 // hear is for a write that failed with err: up to n replies may have come before
@@ -172,23 +204,23 @@ func patience(err error, limit time.Duration) time.Duration {
 
 // sendBeside writes a large flight while it reads the replies, since a server
 // may stop reading until we read what it wrote.
-func (c *Conn) sendBeside(out []byte, n int, limit time.Duration, each func(i int, r Reply)) error {
+func (c *Conn) sendBeside(out []byte, n int, limits Limits, each func(i int, r Reply)) error {
 	var (
 		hurry   *time.Timer
 		hurried atomic.Bool
 		written = make(chan error, 1)
 	)
 	go func() { // waited for below
-		err := c.writeAll(out, limit)
+		err := c.writeAll(out, limits.Write)
 		if err != nil {
-			hurry = time.AfterFunc(patience(err, limit), func() { // ends the reader
+			hurry = time.AfterFunc(patience(err, limits.Write), func() { // ends the reader
 				hurried.Store(true)
 				c.Cut()
 			})
 		}
 		written <- err
 	}()
-	err := c.collect(n, limit, each)
+	limit, err := c.collect(n, limits, each)
 	byWriter := err == nil || hurried.Load()
 	if err != nil {
 		c.Cut() // ends the writer
@@ -198,7 +230,7 @@ func (c *Conn) sendBeside(out []byte, n int, limit time.Duration, each func(i in
 		hurry.Stop()
 	}
 	if byWriter {
-		err = werr
+		err, limit = werr, limits.Write
 	}
 	return c.broken(err, limit)
 }

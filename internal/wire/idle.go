@@ -34,7 +34,7 @@ func (c *Conn) Park(lost func()) {
 // costs no round trip.
 func (c *Conn) Unpark() bool {
 	if c.parked == nil {
-		return c.err == nil
+		return c.broke() == nil
 	}
 	c.waking.Store(true)
 	c.nc.SetReadDeadline(time.Unix(1, 0))
@@ -49,5 +49,5 @@ func (c *Conn) Unpark() bool {
 		c.fail(&LostError{c.heard})
 	}
 	c.nc.SetReadDeadline(time.Time{})
-	return c.err == nil
+	return c.broke() == nil
 }

@@ -83,16 +83,22 @@ func malformed(format string, args ...any) error {
 
 // readReply reads one reply of one or more lines. The reader's buffer must hold
 // MaxLine octets.
-func readReply(br *bufio.Reader) (Reply, error) { return readReplyOf(br, MaxLine) }
+func readReply(br *bufio.Reader) (Reply, error) { return readReplyOf(br, MaxLine, nil) }
 
-// readReplyOf is readReply for lines of up to longest octets.
-func readReplyOf(br *bufio.Reader, longest int) (Reply, error) {
+// readReplyOf is readReply for lines of up to longest octets. What was seen
+// before, if not nil, need not be taken apart once more.
+func readReplyOf(br *bufio.Reader, longest int, before *seen) (Reply, error) {
 	var r Reply
 	size := 0
 	for {
 		line, err := readLine(br, longest)
 		if err != nil {
 			return Reply{}, err
+		}
+		if size == 0 && before != nil {
+			if known, ok := before.find(line); ok {
+				return known, nil
+			}
 		}
 		code, text, last, err := parseLine(line)
 		if err != nil {
@@ -114,6 +120,9 @@ func readReplyOf(br *bufio.Reader, longest int) (Reply, error) {
 			}
 		}
 		if last {
+			if before != nil && len(r.Lines) == 1 {
+				before.note(line, r)
+			}
 			return r, nil
 		}
 	}

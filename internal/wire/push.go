@@ -1,0 +1,66 @@
+package wire
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// A Pusher writes flight after flight, while somebody else reads the replies from
+// the same Conn with [Conn.ReadReply]: one goroutine writes and one reads, and
+// nobody does anything else with the Conn meanwhile.
+type Pusher struct {
+	c       *Conn
+	err     error
+	hurry   *time.Timer
+	hurried atomic.Bool
+}
+
+// Pusher returns a Pusher for c. Nothing is under way on c at the time.
+func (c *Conn) Pusher() (*Pusher, error) {
+	if err := c.ready(); err != nil {
+		return nil, err
+	}
+	c.secret = false
+	return &Pusher{c: c}, nil
+}
+
+// Queued returns how many octets the next flight has.
+func (c *Conn) Queued() int { return len(c.out) }
+
+// Push writes what is queued, in full records. If that fails, the reader gets
+// what the server may still have said, and then its end; Push must not be called
+// again.
+func (p *Pusher) Push(limit time.Duration) error {
+	c := p.c
+	out := c.out
+	c.Drop()
+	if cap(c.out) > keptFlight {
+		c.out = nil
+	}
+	if p.err = c.writeAll(out, limit); p.err != nil {
+		p.hurry = time.AfterFunc(patience(p.err, limit), func() {
+			p.hurried.Store(true)
+			c.Cut()
+		})
+	}
+	return p.err
+}
+
+// Done ends the pushing, when the reader has ended as well: with the error of the
+// connection, or nil if it is still good.
+func (p *Pusher) Done(limit time.Duration) error {
+	if p.hurry != nil {
+		p.hurry.Stop()
+	}
+	if p.err != nil && p.hurried.Load() {
+		// It was the end of patience that the reader met.
+		p.c.mu.Lock()
+		p.c.err = nil
+		p.c.mu.Unlock()
+		return p.c.network(p.err, limit)
+	}
+	if p.err != nil {
+		p.c.network(p.err, limit)
+	}
+	return p.c.broke()
+}
