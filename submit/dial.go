@@ -14,8 +14,9 @@ import (
 
 // dial opens a session with e; upgrade tells STARTTLS from implicit TLS. What
 // fails leaves no connection behind.
-func dial(ctx context.Context, e Endpoint, c Config, upgrade bool) (*Session, error) {
+func dial(ctx context.Context, e Endpoint, c Config, upgrade bool, known *learnt) (*Session, error) {
 	s := newSession(e, c)
+	s.learnt = c.learntBy(e, known)
 	tlsConfig, err := s.check()
 	if err != nil {
 		return nil, err
@@ -42,6 +43,7 @@ func (s *Session) opened(ctx context.Context, open func() error) (*Session, erro
 		err = s.offersAuth(ctx)
 	}
 	release()
+	s.heard = time.Now()
 	if err == nil && s.conn.Broken() != nil { // ctx ended with the last step
 		err = s.failure(PhaseHello, s.conn.Broken())
 	}
@@ -220,6 +222,7 @@ func (s *Session) introduce(ctx context.Context, phase Phase, greeting wire.Repl
 		}
 		s.names = s.names[i : i+1] // the one to say again after STARTTLS
 		s.ext = wire.ParseEHLO(r, s.config.Without...)
+		s.limits = parseLimits(s.ext["LIMITS"])
 		break
 	}
 	return nil

@@ -51,7 +51,8 @@ func (p *parcel) checkAllRcptOptions() error {
 		return nil
 	}
 	left := len(p.rcpt)
-	by, priority := p.shared()
+	p.by, p.priority = p.shared()
+	by, priority := p.by, p.priority
 	seen := make(map[string]bool, len(p.rcpt))
 	for _, address := range p.as {
 		o, ok := p.rcpt[address]
@@ -216,6 +217,12 @@ func (s *Session) addSize(e *envelope, p *parcel) error {
 		return nil
 	}
 	least, size := p.body.size()
+	if p.mail.Body == smtp.BodyBinaryMIME {
+		least, size = max(0, p.body.length), max(0, p.body.length) // as it is
+		if p.body.whole {
+			least, size = int64(len(p.body.head)), int64(len(p.body.head))
+		}
+	}
 	if p.mail.Size > 0 {
 		least, size = p.mail.Size, p.mail.Size
 	}
@@ -232,13 +239,16 @@ func (s *Session) addSize(e *envelope, p *parcel) error {
 	return e.add("SIZE", strconv.FormatInt(size, 10))
 }
 
-// addBody is RFC 6152. A message whose end has not been seen may have octets
+// addBody is RFC 6152, and RFC 3030 for who asks for BINARYMIME. A message whose end has not been seen may have octets
 // above 127; if the server could not take them, the body is watched.
 func (s *Session) addBody(e *envelope, p *parcel) error {
 	found, known := p.body.eightBit()
 	switch body := p.mail.Body; {
 	case body == smtp.BodyBinaryMIME:
-		return s.lacks("BINARYMIME", "it is sent with BDAT alone, which is not spoken here yet")
+		if !s.ext.Has("BINARYMIME") || !s.chunking() {
+			return s.lacks("BINARYMIME", "the caller asks for it")
+		}
+		return e.add("BODY", string(smtp.BodyBinaryMIME))
 	case body == smtp.Body7Bit:
 		e.sevenBit = true
 		return nil // the default of RFC 5321
@@ -322,7 +332,7 @@ func (s *Session) addAuth(e *envelope, p *parcel) error {
 
 // addShared is RFC 2852 and RFC 6710, both on MAIL.
 func (s *Session) addShared(e *envelope, p *parcel) error {
-	by, priority := p.shared()
+	by, priority := p.by, p.priority
 	if by != nil {
 		if err := s.addDeliverBy(e, by); err != nil {
 			return err

@@ -9,6 +9,8 @@ type ImplicitTLS struct {
 	Host string // a name or an IP address; what its certificate must be valid for
 	Port int    // 0: 465
 	Config
+
+	learnt learnt
 }
 
 var (
@@ -30,7 +32,7 @@ func (t *ImplicitTLS) Check() error {
 
 // Dial opens a session: TCP, TLS, greeting, EHLO. It sends no credentials.
 func (t *ImplicitTLS) Dial(ctx context.Context) (*Session, error) {
-	return dial(ctx, t.Endpoint(), t.Config, false)
+	return dial(ctx, t.Endpoint(), t.Config, false, &t.learnt)
 }
 
 // Submit sends m over a session of its own, see [Over].

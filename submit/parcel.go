@@ -20,6 +20,10 @@ type parcel struct {
 	mail    smtp.MailOptions
 	rcpt    map[string]*smtp.RcptOptions
 	body    *source
+
+	// What go-smtp has with the recipients, and SMTP has once.
+	by       *smtp.DeliverByOptions
+	priority *int
 }
 
 // prepare refuses what cannot be sent, before anybody is asked to take it.

@@ -109,7 +109,7 @@ func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) 
 		}
 	}()
 	receipt, err = s.submit(ctx, letter)
-	stale = reused && isStale(ctx, s, err) && letter.body.rewind()
+	stale = (reused || errors.Is(err, errNoBDAT)) && isStale(ctx, s, err) && letter.body.rewind()
 	return receipt, stale, err
 }
 
@@ -119,6 +119,8 @@ func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) 
 func isStale(ctx context.Context, s *pooled, err error) bool {
 	var e *Error
 	switch {
+	case errors.Is(err, errNoBDAT):
+		return ctx.Err() == nil // and the next session does without
 	case err == nil || ctx.Err() != nil || errors.Is(err, ErrUncertain) || errors.Is(err, ErrClosed):
 		return false
 	case !errors.As(err, &e) || e.Phase == PhaseAuth:

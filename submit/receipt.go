@@ -13,6 +13,12 @@ type Receipt struct {
 	Reply    Reply                // to the end of data; usually names the queue entry
 	Refused  []*Error             // recipients left out; only with Message.Partial
 	TLS      *tls.ConnectionState // never nil; read only
+
+	// Further are the replies to the ends of further transactions, if there were
+	// too many recipients for one: only with Message.Partial. Recipients of a
+	// transaction that failed are in Refused with that failure, which may be
+	// [ErrUncertain].
+	Further []Reply
 }
 
 // A Reply is what a server says to one command, RFC 5321, section 4.2.

@@ -30,18 +30,22 @@ type Session struct {
 	unseen    bool     // whether one was
 	names     []string // for EHLO; the second in case the first is refused
 	ext       wire.Extensions
+	limits    limits
+	learnt    *learnt // of the server, by this session and others
 
 	turn     chan struct{} // held by whoever uses the fields below, and conn
 	authDone bool
 	authErr  error // why authentication failed: a password is shown once
 	dirty    bool  // a transaction was begun and not ended, so RSET is due
+	begun    int   // transactions
+	heard    time.Time // the server was, last
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed by Close
 }
 
 func newSession(e Endpoint, c Config) *Session {
-	return &Session{endpoint: e, config: c, turn: make(chan struct{}, 1), closing: make(chan struct{})}
+	return &Session{endpoint: e, config: c, learnt: new(learnt), turn: make(chan struct{}, 1), closing: make(chan struct{})}
 }
 
 // NewSession exchanges greetings over a connection of the caller's own, whose
@@ -122,8 +126,12 @@ func (s *Session) Submit(ctx context.Context, m Message) (*Receipt, error) {
 
 func (s *Session) submit(ctx context.Context, p *parcel) (receipt *Receipt, err error) {
 	err = s.use(ctx, func() error {
+		known := s.authDone
 		if err := s.authenticate(ctx); err != nil {
 			return err
+		}
+		if !known {
+			s.heard = time.Now()
 		}
 		receipt, err = s.transact(ctx, p)
 		return err
@@ -158,6 +166,7 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 	defer release()
 	err := do()
 	finished = true
+	s.heard = time.Now()
 	return err
 }
 

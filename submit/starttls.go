@@ -12,6 +12,8 @@ type STARTTLS struct {
 	Host string // a name or an IP address; what its certificate must be valid for
 	Port int    // 0: 587
 	Config
+
+	learnt learnt
 }
 
 var (
@@ -34,7 +36,7 @@ func (t *STARTTLS) Check() error {
 // Dial opens a session: TCP, greeting, EHLO, STARTTLS, TLS, and EHLO again,
 // since nothing that was said in cleartext counts. It sends no credentials.
 func (t *STARTTLS) Dial(ctx context.Context) (*Session, error) {
-	return dial(ctx, t.Endpoint(), t.Config, true)
+	return dial(ctx, t.Endpoint(), t.Config, true, &t.learnt)
 }
 
 // Submit sends m over a session of its own, see [Over].

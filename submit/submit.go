@@ -3,6 +3,7 @@ package submit
 import (
 	"bytes"
 	"context"
+	"errors"
 )
 
 // A Submitter hands over messages. It must be safe for concurrent use.
@@ -36,6 +37,14 @@ func Over(ctx context.Context, t Transport, m Message) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
+	receipt, err := over(ctx, t, p)
+	if errors.Is(err, errNoBDAT) && p.body.rewind() { // nothing was taken, and now it is known
+		return over(ctx, t, p)
+	}
+	return receipt, err
+}
+
+func over(ctx context.Context, t Transport, p *parcel) (*Receipt, error) {
 	s, err := t.Dial(ctx)
 	if err != nil {
 		return nil, err

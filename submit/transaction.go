@@ -3,6 +3,7 @@ package submit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -17,45 +18,115 @@ type transaction struct {
 	e     *envelope
 	ctx   context.Context // of the one call that a transaction lives for
 	began time.Time       // the step that is being timed
+	reset int             // commands in front of MAIL: an RSET, if one is due
+	tail  tail            // what stands behind the recipients
+	end   int64           // mark of the end of the message, if that is the tail
 
 	// What the server answered.
 	mail     wire.Reply
-	accepted int      // recipients
-	refused  []*Error // recipients
-	data     wire.Reply
-	farewell *Error // a 421, to whichever of them
-	kept     int    // octets of what was said to refuse recipients
+	accepted int        // recipients
+	refused  []*Error   // recipients
+	data     wire.Reply // to the tail, or to DATA
+	farewell *Error     // a 421, to whichever of them
+	kept     int        // octets of what was said to refuse recipients
 }
 
-// transact returns a receipt or an error. It never ends a message for which it
+// A tail is what leaves in one flight with the recipients.
+type tail int
+
+const (
+	noTail    tail = iota
+	dataTail       // DATA
+	chunkTail      // all of the message, without its end
+	lastTail       // all of the message, and its end
+)
+
+// handOver returns a receipt or an error. It never ends a message for which it
 // will return an error, but for one whose outcome is then uncertain.
-func (s *Session) transact(ctx context.Context, p *parcel) (*Receipt, error) {
-	e, err := s.envelope(p)
+func (s *Session) handOver(ctx context.Context, p *parcel) (*Receipt, error) {
+	receipt, err := s.attempt(ctx, p)
+	if errors.Is(err, errNoBDAT) {
+		return s.withoutChunks(ctx, p, err)
+	}
+	return receipt, err
+}
+
+func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
+	t, err := s.begin(ctx, p)
 	if err != nil {
-		s.step(ctx, PhaseSender, time.Now(), err)
 		return nil, err
 	}
-	t := &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}
+	t.tail = t.plan()
 	if err := t.offer(); err != nil {
 		return nil, err
 	}
-	if err := t.body(); err != nil {
+	switch {
+	case t.tail == lastTail:
+		return t.judge(t.data)
+	case t.tail == chunkTail:
+		return t.last(t.s.conn.QueueLast)
+	case !s.chunking():
+		err = t.body()
+	case p.body.whole:
+		return t.last(func() { s.conn.QueueChunk(p.body.head, p.form(), true) })
+	default:
+		err = t.chunks()
+	}
+	if err != nil {
 		return nil, err
 	}
 	return t.verdict()
 }
 
-// offer brings the server to the point of taking the message: MAIL, RCPT, DATA.
+// begin makes the transaction of p, if the server can take it at all.
+func (s *Session) begin(ctx context.Context, p *parcel) (*transaction, error) {
+	e, err := s.envelope(p)
+	if err == nil && s.limits.mails > 0 && s.begun >= s.limits.mails {
+		err = &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTemporary,
+			text: fmt.Sprintf("session has carried the %d messages that the server allows (LIMITS MAILMAX)", s.limits.mails)}}
+	}
+	if err != nil {
+		s.step(ctx, PhaseSender, time.Now(), err)
+		return nil, err
+	}
+	s.begun++
+	t := &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}
+	if s.dirty {
+		t.reset = 1 // the transaction before was refused: RFC 5321, section 4.1.1.5
+	}
+	return t, nil
+}
+
+// plan is what can leave together with the recipients.
 //
-// With PIPELINING these are one flight (RFC 2920), DATA included unless the
-// message is for several and for all of them or none: then DATA must wait for
-// the replies to RCPT, since there is no way to take it back.
+// With PIPELINING (RFC 2920) DATA can, unless the message is for several and for
+// all of them or none: then it must wait for the replies to RCPT, since there is no
+// way to take it back. A message in chunks (RFC 3030) can leave without its end
+// even then; with its end, if it is small and the connection not doubtful. Of a
+// large one nothing is sent before somebody is known to want it.
+func (t *transaction) plan() tail {
+	anyway := len(t.p.to) == 1 || t.p.partial
+	switch {
+	case !t.s.ext.Has("PIPELINING"):
+		return noTail
+	case !t.s.chunking() && anyway:
+		return dataTail
+	case !t.s.chunking() || !t.p.body.whole:
+		return noTail
+	case anyway && !t.s.doubtful():
+		return lastTail
+	}
+	return chunkTail
+}
+
+// offer brings the server to the point of taking the message: MAIL, RCPT, and
+// what goes with them.
 func (t *transaction) offer() error {
 	err := t.flight()
 	if t.ctx.Err() == nil {
 		if no := t.refusal(); no != nil {
-			if t.data.Code == 354 {
-				t.s.conn.Abandon() // it waits for a message now; it must not get one
+			if t.data.Code == 354 || t.tail == lastTail && t.data.Class() == 2 {
+				t.s.conn.Abandon() // it waits for a message now, which it must not get; or has taken one for nobody
 			}
 			return no // the refusal is the news, even if the connection is lost after it
 		}
@@ -65,10 +136,23 @@ func (t *transaction) offer() error {
 		return err
 	case err != nil && t.farewell != nil && t.ctx.Err() == nil:
 		return t.withRefused(t.farewell) // it says why the connection is lost
+	case err != nil && t.ended():
+		t.began = time.Now()
+		e := t.doubt(t.s.failure(PhaseVerdict, err).Err)
+		t.s.step(t.ctx, PhaseVerdict, t.began, e)
+		return e
 	case err != nil:
 		return t.withRefused(t.lost(t.waitingFor(), err))
 	}
-	if t.data.Code == 0 {
+	switch t.tail {
+	case lastTail:
+		return nil
+	case chunkTail:
+		return t.chunkAnswer(t.data)
+	case noTail:
+		if t.s.chunking() {
+			return nil
+		}
 		t.began = time.Now()
 		if t.data, err = t.s.conn.Command(t.limit(), "DATA"); err != nil {
 			return t.lost(PhaseData, err)
@@ -77,6 +161,10 @@ func (t *transaction) offer() error {
 	}
 	return t.dataAnswer()
 }
+
+// ended reports whether the end of the message left with the recipients, or may
+// have.
+func (t *transaction) ended() bool { return t.tail == lastTail && t.s.conn.Reached(t.end) }
 
 // lost is the error of a connection that failed before the body.
 func (t *transaction) lost(phase Phase, err error) *Error {
@@ -98,55 +186,83 @@ func (t *transaction) limit() time.Duration { return t.s.config.Timeouts.command
 
 // flight sends the commands, all at once or one by one.
 func (t *transaction) flight() error {
-	var (
-		conn   = t.s.conn
-		reset  = 0
-		n      = 1 + len(t.p.to)
-		atOnce = t.s.ext.Has("PIPELINING")
-	)
-	if t.s.dirty {
-		reset = 1 // the transaction before was refused: RFC 5321, section 4.1.1.5
-	}
-	n += reset
-	if atOnce && (len(t.p.to) == 1 || t.p.partial) {
-		n++ // DATA
-	}
 	t.s.dirty = true
-	for i := range n {
-		if err := t.queue(i - reset); err != nil {
-			conn.Drop()
-			return &InvalidError{Field: "Message", Reason: err.Error()}
-		}
-		if atOnce {
-			continue
+	if t.s.ext.Has("PIPELINING") {
+		return t.atOnce()
+	}
+	for i := -t.reset; i <= len(t.p.to); i++ {
+		if err := t.queue(i); err != nil {
+			return err
 		}
 		t.began = time.Now()
-		if err := conn.Send(t.limit(), func(_ int, r wire.Reply) { t.answer(i-reset, r) }); err != nil {
+		if err := t.s.conn.Send(t.limit(), func(_ int, r wire.Reply) { t.answer(i, r) }); err != nil {
 			return err
 		}
 		if t.pointless() {
 			return nil
 		}
 	}
-	if !atOnce {
-		return nil
+	return nil
+}
+
+func (t *transaction) atOnce() error {
+	if err := t.queueAll(); err != nil {
+		return err
 	}
-	return conn.Send(t.limit(), func(i int, r wire.Reply) { t.answer(i-reset, r) })
+	limits := wire.Limits{Write: t.limit(), Reply: t.limit(), Last: t.limit()}
+	switch t.tail {
+	case chunkTail:
+		limits.Write = t.s.config.Timeouts.data()
+	case lastTail:
+		limits.Write, limits.Last = t.s.config.Timeouts.data(), t.s.config.Timeouts.verdict()
+	}
+	return t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
+}
+
+// queueAll adds all that leaves together to the next flight.
+func (t *transaction) queueAll() error {
+	for i := -t.reset; i <= len(t.p.to); i++ {
+		if err := t.queue(i); err != nil {
+			return err
+		}
+	}
+	switch t.tail {
+	case dataTail:
+		return t.s.conn.Queue("DATA")
+	case chunkTail, lastTail:
+		t.s.conn.QueueChunk(t.p.body.head, t.p.form(), t.tail == lastTail)
+		t.end = t.s.conn.Mark()
+	}
+	return nil
+}
+
+// replies is how many replies the flight of queueAll has.
+func (t *transaction) replies() int {
+	n := t.reset + 1 + len(t.p.to)
+	if t.tail != noTail {
+		n++
+	}
+	return n
 }
 
 // queue adds a command of the transaction: RSET is -1, MAIL 0, then come the
-// recipients, then DATA.
+// recipients.
 func (t *transaction) queue(i int) error {
 	conn := t.s.conn
+	var err error
 	switch {
 	case i < 0:
-		return conn.Queue("RSET")
+		err = conn.Queue("RSET")
 	case i == 0:
-		return conn.Queue("MAIL", t.e.mail...)
-	case i <= len(t.p.to):
-		return conn.Queue("RCPT", t.p.rcptArgs(i-1)...)
+		err = conn.Queue("MAIL", t.e.mail...)
+	default:
+		err = conn.Queue("RCPT", t.p.rcptArgs(i-1)...)
 	}
-	return conn.Queue("DATA")
+	if err != nil {
+		conn.Drop()
+		return &InvalidError{Field: "Message", Reason: err.Error()}
+	}
+	return nil
 }
 
 // answer notes the reply to a command.
@@ -165,7 +281,9 @@ func (t *transaction) answer(i int, r wire.Reply) {
 		t.observe(PhaseSender, r, nil)
 	case i > len(t.p.to):
 		t.data = r
-		t.observe(PhaseData, r, nil)
+		if t.tail == dataTail {
+			t.observe(PhaseData, r, nil)
+		}
 	case r.Class() == 2:
 		t.accepted++
 		if i == len(t.p.to) {
@@ -208,19 +326,22 @@ func (t *transaction) refusal() error {
 	case len(t.refused) == 0 || t.p.partial && len(t.refused) < len(t.p.to):
 		return nil
 	}
-	// One that is for good decides over one that is not: it will not do to try
-	// the same recipients again.
-	decisive := *t.refused[0]
-	for _, e := range t.refused {
-		if !e.temporary() {
-			decisive = *e
-			break
-		}
-	}
+	decisive := *decide(t.refused)
 	if len(t.refused) > 1 {
 		decisive.Refused = t.refused
 	}
 	return &decisive
+}
+
+// decide chooses of several refusals. One that is for good decides over one that
+// is not: it will not do to try the same recipients again.
+func decide(refused []*Error) *Error {
+	for _, e := range refused {
+		if !e.temporary() {
+			return e
+		}
+	}
+	return refused[0]
 }
 
 // waitingFor is the phase whose reply has not come.
@@ -230,6 +351,9 @@ func (t *transaction) waitingFor() Phase {
 		return PhaseSender
 	case t.accepted+len(t.refused) < len(t.p.to):
 		return PhaseRecipient
+	}
+	if t.tail == chunkTail || t.tail == lastTail {
+		return PhaseBody
 	}
 	return PhaseData
 }
@@ -242,10 +366,16 @@ func (t *transaction) dataAnswer() error {
 	return t.s.refusal(PhaseData, Reply(t.data))
 }
 
-// body sends the message.
+// body sends the message, as DATA.
 func (t *transaction) body() error {
 	t.began = time.Now()
 	ended, err := t.s.conn.WriteBody(t.p.body, t.e.sevenBit, t.s.config.Timeouts.data())
+	return t.sent(ended, err)
+}
+
+// sent is what became of sending the message: nil if there is a verdict to wait
+// for.
+func (t *transaction) sent(ended bool, err error) error {
 	switch {
 	case err == nil:
 		t.s.step(t.ctx, PhaseBody, t.began, nil)
@@ -266,14 +396,26 @@ func (t *transaction) body() error {
 func (t *transaction) verdict() (*Receipt, error) {
 	t.began = time.Now()
 	r, err := t.s.conn.ReadReply(t.s.config.Timeouts.verdict())
-	switch {
-	case err != nil:
+	if err != nil {
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
+		t.s.step(t.ctx, PhaseVerdict, t.began, err)
+		return nil, err
+	}
+	return t.judge(r)
+}
+
+// judge is the outcome of a message that was ended, and of which the server said
+// r.
+func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
+	var err error
+	switch {
 	case r.Class() == 3: // no verdict: replies are out of step
 		t.s.conn.Abandon()
 		err = t.doubt(&cause{meaning: ErrProtocol, text: ErrProtocol.Error(), err: smtpError(Reply(r))})
+	case t.isStranger(r):
+		return nil, t.noBDAT(PhaseVerdict, r)
 	case r.Class() != 2:
-		t.s.dirty = false
+		t.s.dirty = t.s.chunking() // RFC 3030, section 2: nothing but RSET is in order
 		err = t.s.refusal(PhaseVerdict, Reply(r))
 	}
 	t.s.step(t.ctx, PhaseVerdict, t.began, err)
@@ -281,7 +423,17 @@ func (t *transaction) verdict() (*Receipt, error) {
 		return nil, err
 	}
 	t.s.dirty = false
-	return &Receipt{Endpoint: t.s.endpoint, Reply: Reply(r), Refused: t.refused, TLS: t.s.tls}, nil
+	if t.s.chunking() {
+		t.s.learnt.note(chunksWork)
+	}
+	return t.receipt(r), nil
+}
+
+// receipt says that the server has taken the message.
+func (t *transaction) receipt(r wire.Reply) *Receipt {
+	reply := Reply(r)
+	reply.Lines = slices.Clone(r.Lines) // the caller's
+	return &Receipt{Endpoint: t.s.endpoint, Reply: reply, Refused: t.refused, TLS: t.s.tls}
 }
 
 func (t *transaction) doubt(err error) error {

@@ -78,7 +78,7 @@ type Config struct {
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	// Without lists EHLO keywords to ignore although the server offers them,
-	// such as "PIPELINING", in any case of letters.
+	// such as "CHUNKING" or "PIPELINING", in any case of letters.
 	Without []string
 
 	// LocalName is what EHLO says (RFC 5321, section 4.1.1.1): a domain name or
@@ -96,6 +96,10 @@ type Config struct {
 
 	// Trace, if not nil, is called after every step. Calls may come concurrently.
 	Trace func(context.Context, Event)
+
+	// Quirks remember of servers what they offer and do not do, for all transports
+	// that have the same. Nil means that each transport remembers for itself.
+	Quirks *Quirks
 
 	hostname func() string // what this machine calls itself; nil: ask it. Tests have machines of any name
 }

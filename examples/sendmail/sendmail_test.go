@@ -284,7 +284,7 @@ func TestFailures(t *testing.T) {
 		{name: "another service", want: exitProtocol, says: "IMAP",
 			server: fault(submittest.Fault{Phase: submit.PhaseGreeting, Do: submittest.Garbage, Text: "* OK IMAP4rev1 ready"})},
 		{name: "no reply", want: exitProtocol, says: "not an SMTP reply",
-			server: fault(submittest.Fault{Phase: submit.PhaseSender, Do: submittest.Garbage})},
+			server: fault(submittest.Fault{Phase: submit.PhaseHello, Do: submittest.Garbage})},
 
 		{name: "wrong password", want: exitCredentials, says: "auth: 535",
 			server: func(s *submittest.Server) { s.Users = map[string]string{"me": "another"} }},

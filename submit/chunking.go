@@ -1,0 +1,142 @@
+package submit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// chunking reports whether messages are sent with BDAT (RFC 3030) instead of DATA.
+func (s *Session) chunking() bool { return s.ext.Has("CHUNKING") && !s.learnt.is(noChunks) }
+
+// fresh is how long after its last word a connection is not doubted.
+const fresh = 2 * time.Second
+
+// doubtful reports whether the connection may have died unnoticed. A message whose
+// end is sent over such a one is in doubt for nothing: one round trip more, and it
+// is known whether there is still somebody there.
+func (s *Session) doubtful() bool { return time.Since(s.heard) > fresh }
+
+// form is how the message has to be changed on its way.
+func (p *parcel) form() wire.Form {
+	if p.mail.Body == smtp.BodyBinaryMIME || p.body.whole && p.body.clean() {
+		return wire.Verbatim
+	}
+	return wire.Text
+}
+
+// chunkAnswer is nil if the server took the message, and waits for its end.
+func (t *transaction) chunkAnswer(r wire.Reply) error {
+	var err error
+	switch {
+	case r.Class() == 2:
+		t.s.learnt.note(chunksWork)
+	case t.isStranger(r):
+		return t.noBDAT(PhaseBody, r)
+	default:
+		err = t.s.refusal(PhaseBody, Reply(r))
+	}
+	t.s.step(t.ctx, PhaseBody, t.began, err)
+	return err
+}
+
+// last sends what queue queues, the end of the message, and waits for the verdict.
+func (t *transaction) last(queue func()) (*Receipt, error) {
+	t.began = time.Now()
+	queue()
+	var (
+		end    = t.s.conn.Mark()
+		r      wire.Reply
+		heard  bool
+		limits = wire.Limits{Write: t.s.config.Timeouts.data(), Last: t.s.config.Timeouts.verdict()}
+	)
+	err := t.s.conn.SendWithin(limits, func(_ int, reply wire.Reply) { r, heard = reply, true })
+	switch {
+	case heard:
+		return t.judge(r)
+	case t.s.conn.Reached(end):
+		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
+		t.s.step(t.ctx, PhaseVerdict, t.began, err)
+		return nil, err
+	}
+	return nil, t.sent(false, err)
+}
+
+// chunks sends a large message.
+func (t *transaction) chunks() error {
+	t.began = time.Now()
+	var refused wire.Reply
+	timeouts := t.s.config.Timeouts
+	form := t.p.form()
+	if t.e.sevenBit {
+		form = wire.SevenBit
+	}
+	ended, err := t.s.conn.WriteChunks(t.p.body, form, !t.s.learnt.is(chunksWork), timeouts.data(), timeouts.command(),
+		func(r wire.Reply) {
+			if r.Class() == 2 {
+				t.s.learnt.note(chunksWork)
+			} else if refused.Code == 0 {
+				refused = r
+			}
+		})
+	switch {
+	case refused.Code == 0 || t.ctx.Err() != nil:
+		return t.sent(ended, err)
+	case t.isStranger(refused):
+		return t.noBDAT(PhaseBody, refused)
+	}
+	err = t.s.refusal(PhaseBody, Reply(refused))
+	t.s.step(t.ctx, PhaseBody, t.began, err)
+	return err
+}
+
+// errNoBDAT is the end of a transaction with a server that offers CHUNKING and does
+// not know BDAT.
+var errNoBDAT = errors.New("server offers CHUNKING, and does not know BDAT")
+
+// isStranger reports whether r, to BDAT, says that the server does not know it. One
+// that took a chunk before does.
+func (t *transaction) isStranger(r wire.Reply) bool {
+	switch r.Code {
+	case 500, 502, 503, 555:
+		return t.s.chunking() && !t.s.learnt.is(chunksWork)
+	}
+	return false
+}
+
+// noBDAT has all sessions with the server use DATA from now on.
+func (t *transaction) noBDAT(phase Phase, r wire.Reply) error {
+	t.s.learnt.note(noChunks)
+	err := t.s.refusal(phase, Reply(r))
+	t.s.step(t.ctx, phase, t.began, err)
+	return &Error{Endpoint: t.s.endpoint, Phase: phase, Err: &cause{meaning: ErrTemporary, text: err.Reply.String(), err: errNoBDAT}}
+}
+
+// withoutChunks sends the message as DATA, over the same session if that is in
+// step: a server that does not know BDAT may have taken the message for commands,
+// and then says more than it is asked. Nothing has been taken in any case.
+func (s *Session) withoutChunks(ctx context.Context, p *parcel, because error) (*Receipt, error) {
+	if p.mail.Body == smtp.BodyBinaryMIME || s.conn.Broken() != nil || !p.body.rewind() {
+		return nil, because // BINARYMIME needs chunks
+	}
+	began := time.Now()
+	r, err := s.conn.Command(s.config.Timeouts.command(), "RSET")
+	if err != nil {
+		err := s.failure(PhaseSender, err)
+		s.step(ctx, PhaseSender, began, err)
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, because
+	}
+	if r.Code != 250 {
+		s.conn.Abandon()
+		return nil, because
+	}
+	s.dirty = false
+	return s.attempt(ctx, p)
+}
