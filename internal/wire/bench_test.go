@@ -35,33 +35,53 @@ func BenchmarkReadReply(b *testing.B) {
 // shows that no message is slow.
 func BenchmarkEncoder(b *testing.B) {
 	line := strings.Repeat("x", 76)
-	for _, bench := range []struct{ name, line string }{
+	for _, bench := range []struct{ name, lines string }{
 		{"clean", line + "\r\n"},
+		{"clean, of many lengths", lengths("\r\n")},
 		{"LF", line + "\n"},
+		{"LF, of many lengths", lengths("\n")},
 		{"CR", line + "\r"},
 		{"dots", "." + line + "\r\n"},
-		{"base64 without line ends", line},
+		{"tabs", strings.Repeat("\tx", 38) + "\r\n"},
+		{"one line", line},
 		{"only CR", "\r"},
 		{"only LF", "\n"},
+		{"only CRLF", "\r\n"},
 		{"only dots", ".\r\n"},
 	} {
-		src := []byte(strings.Repeat(bench.line, recordSize/len(bench.line)))
-		for _, sevenBit := range []bool{false, true} {
-			name := bench.name
-			if sevenBit {
-				name += ", 7 bit"
-			}
-			b.Run(name, func(b *testing.B) {
-				dst := make([]byte, 0, 3*recordSize)
-				enc := encoder{lineStart: true, sevenBit: sevenBit}
-				b.SetBytes(int64(len(src)))
-				b.ReportAllocs()
-				for b.Loop() {
-					if _, err := enc.append(dst, src); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
+		src := []byte(strings.Repeat(bench.lines, recordSize/len(bench.lines)))
+		b.Run(bench.name, func(b *testing.B) { benchmarkEncoder(b, encoder{}, src) })
+		b.Run(bench.name+", 7 bit", func(b *testing.B) { benchmarkEncoder(b, encoder{sevenBit: true}, src) })
+		b.Run(bench.name+", BDAT", func(b *testing.B) { benchmarkEncoder(b, encoder{chunked: true}, src) })
+	}
+	eight := bytes.Repeat([]byte("Gr\xc3\xbc\xc3\x9fe, Gr\xc3\xbc\xc3\x9fe\r\n"), recordSize/21)
+	b.Run("8 bit", func(b *testing.B) { benchmarkEncoder(b, encoder{}, eight) })
+	binary := make([]byte, recordSize)
+	for i, x := 0, uint32(1); i < len(binary); i++ {
+		x = x*1664525 + 1013904223
+		binary[i] = byte(x >> 24)
+	}
+	b.Run("binary, BDAT", func(b *testing.B) { benchmarkEncoder(b, encoder{chunked: true}, binary) })
+	b.Run("binary, raw", func(b *testing.B) { benchmarkEncoder(b, encoder{raw: true}, binary) })
+}
+
+// lengths has lines of every length up to 76, as a processor cannot foresee them.
+func lengths(end string) string {
+	var b strings.Builder
+	for i := range 4 * 77 {
+		b.WriteString(strings.Repeat("x", i*i*i*31%77) + end)
+	}
+	return b.String()
+}
+
+func benchmarkEncoder(b *testing.B, enc encoder, src []byte) {
+	dst := make([]byte, 0, 3*recordSize)
+	enc.lineStart = true
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := enc.append(dst, src); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -1,7 +1,10 @@
 package wire
 
 import (
+	"bytes"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 )
@@ -38,4 +41,38 @@ func TestEncoderModes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzEncoder: promise 8 where BDAT counts the octets, so that none but line ends
+// may change, and with BINARYMIME not even those; however the message comes in.
+// FuzzBody is the same for DATA.
+func FuzzEncoder(f *testing.F) {
+	for _, seed := range []string{
+		"", ".", "a", "\r\n.\r\n", "a\n.\nb", "\r\r\n\n", "a\r", "a\r\n.\rb\n.\r\nc\r\n", "\xff\x8a\x8d\n\r\xff", "\x00\t\v\f\x0e\x0f",
+		strings.Repeat("x", 15) + "\r\n" + strings.Repeat("x", 14) + "\r\n.", strings.Repeat("\r", 40), strings.Repeat("line\n", 50),
+	} {
+		for _, cut := range []byte{1, 2, 7, 16} {
+			f.Add([]byte(seed), []byte{cut, 3, 1})
+		}
+	}
+	f.Fuzz(func(t *testing.T, message, cuts []byte) {
+		var pieces []string
+		rest := string(message)
+		for _, cut := range cuts {
+			n := min(len(rest), int(cut))
+			pieces, rest = append(pieces, rest[:n]), rest[n:]
+		}
+		pieces = append(pieces, rest)
+		require.Equal(t, normal(string(message)), encodeWith(encoder{chunked: true}, pieces...))
+		require.Equal(t, string(message), encodeWith(encoder{raw: true, chunked: true}, pieces...))
+		require.Equal(t, bare(string(message)), BareLineEnds(message))
+
+		high := bytes.ContainsFunc(message, func(r rune) bool { return r >= utf8.RuneSelf })
+		require.Equal(t, high, EightBit(message))
+		for _, enc := range []encoder{{sevenBit: true}, {sevenBit: true, chunked: true}, {sevenBit: true, raw: true}} {
+			out, err := enc.append(nil, message)
+			require.Equal(t, high, err != nil)
+			require.True(t, !high || len(out) == 0)
+		}
+	})
 }
