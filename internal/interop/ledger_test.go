@@ -1,0 +1,173 @@
+//go:build interop && linux
+
+package interop
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mailport/mailport/submit"
+)
+
+// A ledger has an entry for each letter that was submitted to a server.
+type ledger struct {
+	mu      sync.Mutex // guards the fields below
+	entries map[string]*entry
+	faults  []string // what was found that must not be
+}
+
+// An entry is what became of a letter.
+type entry struct {
+	letter *letter
+	fate   fate
+	err    error           // of what was not taken
+	left   map[string]bool // recipients who were refused
+	seen   map[string][]string
+}
+
+type fate int
+
+const (
+	underWay fate = iota
+	taken
+	refused
+	uncertain
+)
+
+func (f fate) String() string {
+	return [...]string{"under way", "taken", "refused", "uncertain"}[f]
+}
+
+func newLedger() *ledger { return &ledger{entries: make(map[string]*entry)} }
+
+// enter comes before a letter is submitted: it may arrive before that has returned.
+func (l *ledger) enter(m *letter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries[m.id] = &entry{letter: m, left: make(map[string]bool), seen: make(map[string][]string)}
+}
+
+// close comes after. A receipt or an error, never both: promise 3.
+func (l *ledger) close(m *letter, receipt *submit.Receipt, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[m.id]
+	switch {
+	case (receipt == nil) == (err == nil):
+		l.fault("%s: receipt %v and error %v", m.id, receipt, err)
+	case err == nil:
+		e.fate = taken
+		for _, r := range receipt.Refused {
+			e.left[r.Recipient] = true
+		}
+	case errors.Is(err, submit.ErrUncertain):
+		e.fate, e.err = uncertain, err
+	default:
+		e.fate, e.err = refused, err
+	}
+}
+
+// arrive notes that a letter is in a mailbox; queued is its name in the server's queue.
+func (l *ledger) arrive(id, mailbox, queued string, data []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[id]
+	if e == nil {
+		l.fault("%s is in the mailbox of %s, and nobody sent it", id, mailbox)
+		return
+	}
+	if !slices.ContainsFunc(e.letter.to, func(to string) bool { return mailboxOf(to) == mailbox }) {
+		l.fault("%s is in the mailbox of %s, and was for %v", id, mailbox, e.letter.to)
+	}
+	if !slices.Contains(e.seen[mailbox], queued) {
+		// A server that is killed while it delivers may deliver again what it took once.
+		e.seen[mailbox] = append(e.seen[mailbox], queued)
+	}
+	if d := difference(data, e.letter.want); d != "" {
+		l.fault("%s is not in the mailbox of %s as it was sent: %s", id, mailbox, d)
+	}
+}
+
+// note is fault, for who does not hold the mutex.
+func (l *ledger) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fault(format, args...)
+}
+
+// found returns what has been found so far.
+func (l *ledger) found() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.faults)
+}
+
+func (l *ledger) fault(format string, args ...any) {
+	l.faults = append(l.faults, fmt.Sprintf(format, args...))
+}
+
+// missing returns how many letters have been taken and have not arrived everywhere,
+// and the name of one.
+func (l *ledger) missing() (n int, example string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.entries {
+		if e.fate == taken && len(e.lacks()) > 0 {
+			n++
+			example = fmt.Sprintf("%s to %v", e.letter.id, e.lacks())
+		}
+	}
+	return n, example
+}
+
+// lacks returns the recipients of a letter that was taken who do not have it.
+func (e *entry) lacks() (who []string) {
+	for _, to := range e.letter.to {
+		if !e.left[to] && len(e.seen[mailboxOf(to)]) == 0 {
+			who = append(who, to)
+		}
+	}
+	return who
+}
+
+// mailboxOf is the name of the folder.
+func mailboxOf(address string) string {
+	local, _, _ := strings.Cut(address, "@")
+	return local
+}
+
+// audit returns what is wrong once everything has been delivered.
+func (l *ledger) audit() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, e := range l.entries {
+		for mailbox, queued := range e.seen {
+			switch {
+			case len(queued) > 1:
+				l.fault("%s was taken %d times for %s: %v", id, len(queued), mailbox, queued)
+			case e.fate == refused:
+				l.fault("%s was refused (%v) and is in the mailbox of %s", id, e.err, mailbox)
+			case e.left[mailbox+"@example.net"]:
+				l.fault("%s is in the mailbox of %s, who was refused", id, mailbox)
+			}
+		}
+		if e.fate == underWay {
+			l.fault("nobody knows what became of %s", id)
+		}
+	}
+	return l.faults
+}
+
+// tally counts letters by what became of them.
+func (l *ledger) tally(letters []*letter) map[fate]int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := make(map[fate]int)
+	for _, m := range letters {
+		n[l.entries[m.id].fate]++
+	}
+	return n
+}
