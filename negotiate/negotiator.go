@@ -47,6 +47,7 @@ type Negotiator struct {
 	submit.Config // for the transports made from Host
 
 	recollection recollection
+	quirks       submit.Quirks
 }
 
 var (
@@ -149,6 +150,9 @@ func (n *Negotiator) bothModes(c submit.Config) ([]submit.Transport, error) {
 	host, err := asciiHost("Negotiator.Host", n.Host)
 	if err != nil {
 		return nil, err
+	}
+	if c.Quirks == nil {
+		c.Quirks = &n.quirks // the transports are made anew for each call
 	}
 	list := []submit.Transport{
 		&submit.ImplicitTLS{Host: host, Port: orPort(n.ImplicitPort, n.Port), Config: c},

@@ -72,13 +72,13 @@ type split struct {
 	most    int     // recipients at once
 	receipt *Receipt
 	refused []*Error
-	last    *Error // of the last transaction in which nobody was accepted
 }
 
 func (t *split) transact(ctx context.Context) (*Receipt, error) {
 	for first := true; ; first = false {
 		if !first && !t.left.body.rewind() {
-			return t.outcome(t.giveUp(t.left, errNotAgain))
+			t.giveUp(t.left, errNotAgain)
+			return t.outcome(nil)
 		}
 		group := t.left.first(t.most)
 		receipt, err := t.s.handOver(ctx, group)
@@ -129,7 +129,6 @@ func (t *split) noteFailure(group *parcel, err error) bool {
 		t.giveUp(t.left, &cause{meaning: ErrTemporary, text: "not tried, after " + err.Error()})
 		return false
 	}
-	t.last = e
 	if e.Phase == PhaseRecipient && e.Reply != nil {
 		if len(e.Refused) > 0 {
 			t.refused = append(t.refused, e.Refused...)
@@ -144,7 +143,7 @@ func (t *split) noteFailure(group *parcel, err error) bool {
 }
 
 // giveUp lists recipients with the error that keeps the message from them.
-func (t *split) giveUp(group *parcel, err error) error {
+func (t *split) giveUp(group *parcel, err error) {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{Endpoint: t.s.endpoint, Phase: PhaseRecipient, Err: err}
@@ -154,7 +153,6 @@ func (t *split) giveUp(group *parcel, err error) error {
 		of.Recipient, of.Refused = address, nil
 		t.refused = append(t.refused, &of)
 	}
-	return e
 }
 
 // outcome is a receipt if anybody got the message, with all who did not; or else

@@ -3,56 +3,81 @@ package submit
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/mailport/mailport/internal/wire"
 )
 
 // A Pool is a [Submitter] that keeps sessions open between messages. The zero
 // values of its fields but Transport are good defaults. A Pool must not be
 // copied after first use, and its fields not be changed.
 //
+// While more messages wait than there are sessions, one session carries several
+// at a time, and none of them waits for another where the server lets them
+// (PIPELINING, RFC 2920, section 3.1): one round trip for each message, or, with
+// CHUNKING, one for Window messages. Messages of up to 64 KiB are sent so; larger
+// ones have a session to themselves.
+//
 // A session that turns out to be dead when it is needed again is replaced
 // unseen, once, as long as nothing of the message was taken; that needs a Body
-// of up to 64 KiB or one that is an [io.Seeker]. What is in doubt is not sent
-// again.
+// of up to 64 KiB or one that is an [io.Seeker]. The same goes for a message that
+// was sent with others when their connection broke, and is known not to have been
+// taken. What is in doubt is not sent again.
 //
-// A Pool does not remember that a password was refused: the next message opens
-// a session and shows it again. Some servers lock accounts for that, so who gets
-// [ErrCredentials] should stop.
+// To cancel a message that shares a session does not cut the others off: if it is
+// on its way to the server, the call ends at once with [ErrUncertain].
+//
+// If a session cannot be had, and there is no other, everybody who waits for one
+// gets the error: it is not tried again for each. A Pool does not remember it, nor
+// that a password was refused: the next message opens a session and shows it
+// again. Some servers lock accounts for that, so who gets [ErrCredentials] should
+// stop.
 type Pool struct {
 	Transport   Transport     // required
 	MaxSessions int           // open at once; 0: 4. Further messages wait their turn
 	MaxIdle     time.Duration // how long a session may be idle; 0: 30 seconds; negative: keep no idle sessions
-	MaxMessages int           // per session; 0: 100; negative: no limit
+	MaxMessages int           // per session; 0: 1,000; negative: no limit. The server's, if it says one, wins if lower (RFC 9422)
 	MaxAge      time.Duration // of a session, when it is given back; 0: 5 minutes; negative: no limit
 
-	mu      sync.Mutex // guards the fields below; not held across I/O
-	idle    []*pooled  // most recently used last
-	open    int        // sessions, being dialled, in use and idle
-	waiting []*waiter  // who came first is served first
-	closed  bool
-	ended   chan struct{} // made by Close; closed when nothing is open
+	// Window is how many messages may be on their way in one session without an
+	// answer, and so how many a broken connection can leave uncertain; 0: 16. One
+	// goes without the others' company.
+	Window int
+
+	// Limiter is waited for before each message. Nil means none.
+	Limiter Limiter
+
+	mu       sync.Mutex // guards the fields below; not held across I/O
+	idle     []*pooled  // most recently used last
+	open     int        // sessions, being dialled, in use and idle
+	waiting  []*waiter  // who came first is served first
+	hungry   []*run     // that could carry more
+	proven   bool       // a session was had, and did authenticate
+	ceiling  ceiling
+	inFlight int // messages that runs carry
+	count    counters
+	closed   bool
+	ended    chan struct{} // made by Close; closed when nothing is open
+}
+
+// A Limiter paces submissions. A *rate.Limiter of golang.org/x/time/rate is one.
+type Limiter interface {
+	// Wait blocks until a message may be sent, or returns an error if ctx ends
+	// before.
+	Wait(ctx context.Context) error
 }
 
 // pooled is a session in a pool.
 type pooled struct {
 	*Session
-	since  time.Time // it was opened
-	sent   int       // messages offered
-	taken  int       // of these
-	expiry *time.Timer
+	since   time.Time // it was opened
+	sent    int       // messages offered
+	taken   int       // of these
+	retired bool      // it is to be closed: the server has enough of it
+	expiry  *time.Timer
 }
 
-// A waiter waits for a session, or for leave to open one.
-type waiter struct {
-	ready chan *pooled // buffered; nil is leave to open one; closed if the pool is
-}
-
-func (p *Pool) maxSessions() int { return max(1, orInt(p.MaxSessions, 4)) }
-func (p *Pool) maxMessages() int { return orInt(p.MaxMessages, 100) }
+func (p *Pool) maxMessages() int { return orInt(p.MaxMessages, 1000) }
+func (p *Pool) window() int      { return max(1, orInt(p.Window, 16)) }
 
 func (p *Pool) maxIdle() time.Duration { return or(p.MaxIdle, 30*time.Second) }
 func (p *Pool) maxAge() time.Duration  { return or(p.MaxAge, 5*time.Minute) }
@@ -64,53 +89,103 @@ func orInt(n, otherwise int) int {
 	return n
 }
 
-// Submit sends m over an idle session or a new one, or waits for one to become
-// free if MaxSessions are in use.
+// Submit sends m over an idle session or a new one, or waits for its turn if
+// MaxSessions are in use.
 func (p *Pool) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	if p.Transport == nil {
-		return nil, &InvalidError{Field: "Pool.Transport", Reason: "is nil"}
+		return nil, errNoTransport()
 	}
 	letter, err := prepare(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.take(ctx)
-	if err != nil {
+	if err := p.pace(ctx); err != nil {
 		return nil, err
 	}
-	reused := s != nil
-	if !reused {
-		if s, err = p.dial(ctx); err != nil {
+	return p.submit(ctx, letter)
+}
+
+func errNoTransport() error { return &InvalidError{Field: "Pool.Transport", Reason: "is nil"} }
+
+// pace waits for the limiter.
+func (p *Pool) pace(ctx context.Context) error {
+	if p.Limiter == nil {
+		return nil
+	}
+	err := p.Limiter.Wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return p.errorFor(wireContext(ctx))
+	}
+	return p.errorFor(&cause{meaning: ErrTemporary, text: "Pool.Limiter", err: err})
+}
+
+func (p *Pool) submit(ctx context.Context, letter *parcel) (*Receipt, error) {
+	for first := true; ; first = false {
+		s, c, err := p.take(ctx, letter, first)
+		if err != nil {
 			return nil, err
 		}
+		if c != nil {
+			var carried bool
+			if s, carried, err = p.wait(ctx, c); carried || err != nil {
+				return c.receipt, err
+			}
+		}
+		if receipt, again, err := p.lead(ctx, letter, s); !again {
+			return receipt, err
+		}
 	}
-	receipt, stale, err := p.use(ctx, s, letter, reused)
+}
+
+// lead submits over s, or over a session that it opens first, and has that to
+// itself meanwhile. Again means that there is no other session to be had now,
+// but somebody else's to wait for.
+func (p *Pool) lead(ctx context.Context, letter *parcel, s *pooled) (receipt *Receipt, again bool, err error) {
+	reused := s != nil
+	if !reused {
+		if s, again, err = p.dial(ctx); err != nil {
+			return nil, again, err
+		}
+	}
+	receipt, stale, again, err := p.use(ctx, s, letter, reused)
 	if !stale {
-		return receipt, err
+		return receipt, again, err
 	}
+	p.note(func(c *counters) { c.again++ })
 	s.Close()
-	if s, err = p.dial(ctx); err != nil {
-		return nil, err
+	if s, again, err = p.dial(ctx); err != nil {
+		return nil, again, err
 	}
-	receipt, _, err = p.use(ctx, s, letter, false)
-	return receipt, err
+	receipt, _, again, err = p.use(ctx, s, letter, false)
+	return receipt, again, err
 }
 
 // use submits over s and gives it back, even if reading the message panics;
-// unless s turns out to be stale and the message can be sent once more.
-func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) (receipt *Receipt, stale bool, err error) {
+// unless s turns out to be stale and the message can be sent once more. Again is as
+// for noSession: to be without authentication is to be without a session.
+func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) (receipt *Receipt, stale, again bool, err error) {
 	defer func() {
-		if !stale {
-			s.sent++
-			if err == nil {
-				s.taken++
-			}
-			p.giveBack(s)
+		if stale {
+			return
 		}
+		s.sent++
+		if err == nil {
+			s.taken++
+		}
+		if s.authErr != nil {
+			again = p.noSession(ctx, err)
+		}
+		if !again {
+			p.note(func(c *counters) { c.outcome(err) })
+		}
+		p.giveBack(s)
 	}()
 	receipt, err = s.submit(ctx, letter)
 	stale = (reused || errors.Is(err, errNoBDAT)) && isStale(ctx, s, err) && letter.body.rewind()
-	return receipt, stale, err
+	return receipt, stale, false, err
 }
 
 // isStale tells a session that had died from one that failed: the connection
@@ -146,234 +221,61 @@ func isFull(r Reply) bool {
 	return r.Code == 452 && (r.Enhanced == [3]int{} || r.Enhanced == [3]int{4, 5, 3})
 }
 
-// take returns an idle session, or nil as leave to open one.
-func (p *Pool) take(ctx context.Context) (*pooled, error) {
-	if ctx.Err() != nil {
-		return nil, p.errorFor(wire.ContextError(ctx))
-	}
-	for {
-		s, w, err := p.takeOrQueue()
-		switch {
-		case err != nil:
-			return nil, err
-		case w != nil:
-			return p.wait(ctx, w)
-		case s == nil:
-			return nil, nil
-		case s.unpark():
-			return s, nil
-		}
-		// It died while it was idle. What takes its place may be idle, too.
-		s.Close()
-		p.free()
-	}
-}
-
-func (p *Pool) takeOrQueue() (*pooled, *waiter, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	switch {
-	case p.closed:
-		return nil, nil, p.errClosed()
-	case len(p.idle) > 0:
-		last := len(p.idle) - 1
-		s := p.idle[last]
-		p.idle = p.idle[:last]
-		return s, nil, nil
-	case p.open < p.maxSessions():
-		p.open++
-		return nil, nil, nil
-	}
-	w := &waiter{ready: make(chan *pooled, 1)}
-	p.waiting = append(p.waiting, w)
-	return nil, w, nil
-}
-
-func (p *Pool) errClosed() error {
-	return p.errorFor(&cause{meaning: ErrClosed, text: "pool is closed"})
-}
-
-func (p *Pool) errorFor(err error) error {
-	return &Error{Endpoint: p.Transport.Endpoint(), Err: err}
-}
-
-func (p *Pool) wait(ctx context.Context, w *waiter) (*pooled, error) {
-	select {
-	case s, ok := <-w.ready:
-		if !ok {
-			return nil, p.errClosed()
-		}
-		return s, nil
-	case <-ctx.Done():
-	}
-	if p.forget(w) {
-		return nil, p.errorFor(wire.ContextError(ctx))
-	}
-	// It was served at the same moment; what it got is for the next.
-	if s, ok := <-w.ready; ok {
-		if s == nil {
-			p.free()
-		} else {
-			p.giveBack(s)
-		}
-	}
-	return nil, p.errorFor(wire.ContextError(ctx))
-}
-
-// forget takes w off the queue, and reports whether it was still in it.
-func (p *Pool) forget(w *waiter) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	i := slices.Index(p.waiting, w)
-	if i >= 0 {
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	return i >= 0
-}
-
 // dial opens a session by leave of take; if it fails, the leave is passed on.
-func (p *Pool) dial(ctx context.Context) (*pooled, error) {
+func (p *Pool) dial(ctx context.Context) (s *pooled, again bool, err error) {
 	opened := false
 	defer func() {
 		if !opened { // a panic included
 			p.free()
 		}
 	}()
-	s, err := p.Transport.Dial(ctx)
+	session, err := p.Transport.Dial(ctx)
 	if err != nil {
-		return nil, err
+		return nil, p.noSession(ctx, err), err
 	}
 	opened = true
-	return &pooled{Session: s, since: time.Now()}, nil
+	p.note(func(c *counters) { c.dialled++ })
+	session.ready = p.prove
+	return &pooled{Session: session, since: time.Now()}, false, nil
 }
 
-// giveBack passes a session on to who waits for one, or keeps it, or closes it.
-func (p *Pool) giveBack(s *pooled) {
-	if !p.fit(s) {
-		s.Close()
-		p.free()
-		return
-	}
-	p.mu.Lock()
-	switch {
-	case len(p.waiting) > 0:
-		p.next() <- s
-	case p.closed || p.maxIdle() < 0:
-		p.mu.Unlock()
-		s.Close()
-		p.free()
-		return
-	default:
-		p.idle = append(p.idle, s)
-		s.conn.Park(func() { p.evict(s, s.drop) })
-		s.expire(p)
-	}
-	p.mu.Unlock()
-}
-
-// fit reports whether a session can carry another message.
-func (p *Pool) fit(s *pooled) bool {
-	most, oldest := p.maxMessages(), p.maxAge()
-	return s.conn.Broken() == nil && s.authErr == nil &&
-		(most < 0 || s.sent < most) && (oldest < 0 || time.Since(s.since) < oldest)
-}
-
-// next takes the first waiter off the queue. p.mu is held.
-func (p *Pool) next() chan<- *pooled {
-	w := p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
-	return w.ready
-}
-
-// free passes the leave of a session that is no more to who waits for one.
-func (p *Pool) free() {
+// prove is for a session that has authenticated: now there may be others. A
+// password that is wrong has been shown once, however many messages wait.
+func (p *Pool) prove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) > 0 {
-		p.next() <- nil
+	if p.proven {
 		return
 	}
-	p.open--
-	if p.closed && p.open == 0 {
-		close(p.ended)
+	p.proven = true
+	for len(p.waiting) > 0 && p.open < p.maxSessions() {
+		p.open++
+		w := p.next()
+		w.owner.lead(w, nil)
 	}
 }
 
-// expire closes s when it has been idle for long enough. No goroutine waits for
-// that.
-func (s *pooled) expire(p *Pool) {
-	s.expiry = time.AfterFunc(p.maxIdle(), func() { p.evict(s, s.leave) })
-}
-
-// unpark makes an idle session ready for use, and reports whether it is alive.
-func (s *pooled) unpark() bool {
-	s.expiry.Stop()
-	return s.conn.Unpark()
-}
-
-// evict ends a session that has been idle for too long or has died, unless
-// somebody was faster and uses it.
-func (p *Pool) evict(s *pooled, end func()) {
+// noSession is for one that could not be opened, with err. If there are others,
+// they have to do, for a while at least: servers have limits, and some do not
+// like to be asked. If not, it is everybody's error who waits.
+func (p *Pool) noSession(ctx context.Context, err error) (again bool) {
+	if ctx.Err() != nil {
+		return false // nothing is known of the server
+	}
 	p.mu.Lock()
-	i := slices.Index(p.idle, s)
-	if i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
+	if others := p.working(); others > 0 && !errors.Is(err, ErrInvalid) {
+		p.ceiling.lower(others)
+		p.mu.Unlock()
+		return true
 	}
-	p.mu.Unlock()
-	if i >= 0 {
-		end()
-		p.free()
+	waiting := p.waiting
+	p.waiting = nil
+	for _, w := range waiting {
+		w.settled(nil, err)
 	}
-}
-
-// drop ends a session that the watch over it, which calls drop, found dead.
-func (s *pooled) drop() {
-	s.expiry.Stop()
-	s.abandon()
-}
-
-func (s *pooled) leave() { s.Close() }
-
-// Close closes the pool: who waits for a session, or comes later, gets an error
-// that matches [ErrClosed]. It waits for the messages under way, to end them
-// sooner end their contexts. It returns nil.
-func (p *Pool) Close() error {
-	p.mu.Lock()
-	if p.ended == nil {
-		p.ended = make(chan struct{})
-	}
-	if !p.closed {
-		p.closed = true
-		if p.open == 0 {
-			close(p.ended)
-		}
-	}
-	idle, waiting := p.idle, p.waiting
-	p.idle, p.waiting = nil, nil
 	p.mu.Unlock()
 	for _, w := range waiting {
-		close(w.ready)
+		w.owner.settle(w)
 	}
-	for _, s := range idle {
-		s.unpark()
-		s.Close()
-		p.free()
-	}
-	<-p.ended
-	return nil
-}
-
-// Stats returns what the pool is doing at the moment.
-func (p *Pool) Stats() PoolStats {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return PoolStats{Open: p.open, Idle: len(p.idle), Waiting: len(p.waiting)}
-}
-
-// PoolStats are numbers of a moment.
-type PoolStats struct {
-	Open    int // sessions: being opened, in use and idle
-	Idle    int // sessions that wait for a message
-	Waiting int // messages that wait for a session
+	return false
 }

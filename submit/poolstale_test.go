@@ -31,7 +31,7 @@ func TestPoolIdleSessionEnds(t *testing.T) {
 			require.Equal(t, 1, p.Stats().Open)
 			time.Sleep(rtt)
 			synctest.Wait()
-			require.Zero(t, p.Stats(), "%q", farewell)
+			require.Zero(t, moment(p), "%q", farewell)
 			require.Zero(t, c.net.Open())
 
 			elapsed = stopwatch()
@@ -50,12 +50,12 @@ func TestPoolUsesTheFreshest(t *testing.T) {
 		first, second := beside(func() { must(t, p) }), beside(func() { must(t, p) })
 		first()
 		second()
-		require.Equal(t, submit.PoolStats{Open: 2, Idle: 2}, p.Stats())
+		require.Equal(t, submit.PoolStats{Open: 2, Idle: 2}, moment(p))
 		for range 6 {
 			time.Sleep(8 * time.Second)
 			must(t, p)
 		}
-		require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, p.Stats())
+		require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, moment(p))
 	})
 }
 
@@ -90,7 +90,7 @@ func TestPoolReplacesTheDead(t *testing.T) {
 						require.NoError(t, err)
 						require.Equal(t, 2, c.called())
 						require.Equal(t, []string{text, "Subject: 2\r\n\r\nHello.\r\n"}, c.took())
-						require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, p.Stats())
+						require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, moment(p))
 					})
 				})
 			}
@@ -186,7 +186,7 @@ func TestPoolKeepsRefusedSessions(t *testing.T) {
 			must(t, p)
 			_, err := p.Submit(t.Context(), letter())
 			require.Contains(t, asError(t, err).Error(), reply)
-			require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, p.Stats())
+			require.Equal(t, submit.PoolStats{Open: 1, Idle: 1}, moment(p))
 			must(t, p)
 			require.Equal(t, 1, c.called())
 			if command != "." {
@@ -215,7 +215,7 @@ func TestPoolReplacesOnce(t *testing.T) {
 		_, err := p.Submit(t.Context(), letter())
 		requireMeans(t, err, "Temporary")
 		require.Equal(t, 2, c.called())
-		require.Zero(t, p.Stats())
+		require.Zero(t, moment(p))
 		_, err = p.Submit(t.Context(), letter())
 		requireMeans(t, err, "Temporary")
 		require.Equal(t, 3, c.called())
@@ -226,7 +226,7 @@ func TestPoolReplacesOnce(t *testing.T) {
 		c.net.Refuse(host + ":465")
 		_, err := p.Submit(t.Context(), letter())
 		require.Equal(t, submit.PhaseConnect, asError(t, err).Phase)
-		require.Zero(t, p.Stats())
+		require.Zero(t, moment(p))
 	})
 }
 
@@ -239,7 +239,7 @@ func TestPoolDoesNotRepeatTheCancelled(t *testing.T) {
 		_, err := p.Submit(ctx, letter())
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, 1, c.called())
-		require.Zero(t, p.Stats())
+		require.Zero(t, moment(p))
 	})
 }
 
@@ -257,7 +257,7 @@ func TestPoolDropsUnauthenticatedSessions(t *testing.T) {
 	withPool(t, refused, func(t *testing.T, c *clerk, p *submit.Pool) {
 		_, err := p.Submit(t.Context(), letter())
 		requireMeans(t, err, "Credentials")
-		require.Zero(t, p.Stats())
+		require.Zero(t, moment(p))
 		must(t, p)
 		require.Equal(t, 2, c.called())
 		require.Len(t, c.heard("AUTH"), 2)

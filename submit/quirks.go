@@ -25,7 +25,6 @@ func (q *Quirks) of(e Endpoint) *learnt {
 // [atomic.Uint32], since transports are structs that people copy.
 type learnt struct {
 	bits uint32
-	most uint32 // messages that a session carried when the server had enough; 0: unknown
 }
 
 const (
@@ -42,11 +41,6 @@ func (l *learnt) note(bit uint32) {
 		atomic.OrUint32(&l.bits, bit)
 	}
 }
-
-// hadEnough notes after how many messages a session was over.
-func (l *learnt) hadEnough(messages int) { atomic.StoreUint32(&l.most, uint32(max(1, messages))) }
-
-func (l *learnt) enough() int { return int(atomic.LoadUint32(&l.most)) }
 
 // learntBy is where what is learnt of e is kept: with others, or with the
 // transport.

@@ -35,10 +35,11 @@ type Session struct {
 
 	turn     chan struct{} // held by whoever uses the fields below, and conn
 	authDone bool
-	authErr  error // why authentication failed: a password is shown once
-	dirty    bool  // a transaction was begun and not ended, so RSET is due
-	begun    int   // transactions
+	authErr  error     // why authentication failed: a password is shown once
+	dirty    bool      // a transaction was begun and not ended, so RSET is due
+	begun    int       // transactions
 	heard    time.Time // the server was, last
+	ready    func()    // to be called when it has authenticated, or nil
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed by Close
@@ -132,6 +133,9 @@ func (s *Session) submit(ctx context.Context, p *parcel) (receipt *Receipt, err 
 		}
 		if !known {
 			s.heard = time.Now()
+			if s.ready != nil {
+				s.ready()
+			}
 		}
 		receipt, err = s.transact(ctx, p)
 		return err

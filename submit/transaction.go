@@ -56,7 +56,7 @@ func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.tail = t.plan()
+	t.tail, t.reset = t.plan(), s.due()
 	if err := t.offer(); err != nil {
 		return nil, err
 	}
@@ -90,11 +90,16 @@ func (s *Session) begin(ctx context.Context, p *parcel) (*transaction, error) {
 		return nil, err
 	}
 	s.begun++
-	t := &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}
+	return &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}, nil
+}
+
+// due is how many RSETs have to come before MAIL: one, if the transaction before
+// was refused (RFC 5321, section 4.1.1.5).
+func (s *Session) due() int {
 	if s.dirty {
-		t.reset = 1 // the transaction before was refused: RFC 5321, section 4.1.1.5
+		return 1
 	}
-	return t, nil
+	return 0
 }
 
 // plan is what can leave together with the recipients.
@@ -121,8 +126,11 @@ func (t *transaction) plan() tail {
 
 // offer brings the server to the point of taking the message: MAIL, RCPT, and
 // what goes with them.
-func (t *transaction) offer() error {
-	err := t.flight()
+func (t *transaction) offer() error { return t.offered(t.flight()) }
+
+// offered is nil if the server waits for the message, or, where that was in the
+// flight, has judged it. Err is of the flight.
+func (t *transaction) offered(err error) error {
 	if t.ctx.Err() == nil {
 		if no := t.refusal(); no != nil {
 			if t.data.Code == 354 || t.tail == lastTail && t.data.Class() == 2 {
@@ -149,6 +157,7 @@ func (t *transaction) offer() error {
 		return nil
 	case chunkTail:
 		return t.chunkAnswer(t.data)
+	case dataTail:
 	case noTail:
 		if t.s.chunking() {
 			return nil
@@ -210,11 +219,11 @@ func (t *transaction) atOnce() error {
 		return err
 	}
 	limits := wire.Limits{Write: t.limit(), Reply: t.limit(), Last: t.limit()}
-	switch t.tail {
-	case chunkTail:
+	if t.tail == chunkTail || t.tail == lastTail {
 		limits.Write = t.s.config.Timeouts.data()
-	case lastTail:
-		limits.Write, limits.Last = t.s.config.Timeouts.data(), t.s.config.Timeouts.verdict()
+	}
+	if t.tail == lastTail {
+		limits.Last = t.s.config.Timeouts.verdict()
 	}
 	return t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
 }
@@ -227,6 +236,7 @@ func (t *transaction) queueAll() error {
 		}
 	}
 	switch t.tail {
+	case noTail:
 	case dataTail:
 		return t.s.conn.Queue("DATA")
 	case chunkTail, lastTail:

@@ -15,10 +15,10 @@ import (
 // (RFC 2920, section 3.1).
 const safeFlight = 4096
 
-// fewReplies are as many as a server can get rid of at any rate: they fit into
+// FewReplies are as many as a server can get rid of at any rate: they fit into
 // what the network holds between two programs. So a flight with few commands may
 // be as long as it likes.
-const fewReplies = 16
+const FewReplies = 16
 
 // keptFlight is how much of a buffer for flights is kept for the next one.
 const keptFlight = 32 << 10
@@ -85,7 +85,7 @@ func (c *Conn) sendWithin(secret bool, limits Limits, each func(i int, r Reply))
 		return err
 	}
 	c.secret = secret
-	if len(out) > safeFlight && n > fewReplies {
+	if len(out) > safeFlight && n > FewReplies {
 		return c.sendBeside(out, n, limits, each)
 	}
 	if err := c.writeAll(out, limits.Write); err != nil {

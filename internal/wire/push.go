@@ -24,6 +24,21 @@ func (c *Conn) Pusher() (*Pusher, error) {
 	return &Pusher{c: c}, nil
 }
 
+// Flush writes what is queued, and leaves the replies to be read with
+// [Conn.ReadReply].
+func (c *Conn) Flush(limit time.Duration) error {
+	out := c.out
+	c.Drop()
+	c.glance()
+	if err := c.ready(); err != nil {
+		return err
+	}
+	if err := c.writeAll(out, limit); err != nil {
+		return c.stopped(err, limit)
+	}
+	return nil
+}
+
 // Queued returns how many octets the next flight has.
 func (c *Conn) Queued() int { return len(c.out) }
 
@@ -60,7 +75,7 @@ func (p *Pusher) Done(limit time.Duration) error {
 		return p.c.network(p.err, limit)
 	}
 	if p.err != nil {
-		p.c.network(p.err, limit)
+		return p.c.network(p.err, limit) // that is, what the reader met, if it was faster
 	}
 	return p.c.broke()
 }

@@ -1,0 +1,38 @@
+package submit
+
+import "time"
+
+// A ceiling is how many sessions there may be for a while, since a server would
+// not have more.
+type ceiling struct {
+	sessions int
+	until    time.Time
+	pause    time.Duration // the last one
+}
+
+// How long a ceiling holds. Each time that it proves right, twice as long.
+const (
+	shortCeiling = 10 * time.Second
+	longCeiling  = 5 * time.Minute
+)
+
+// lower makes sessions the ceiling, from now on.
+func (c *ceiling) lower(sessions int) {
+	now := time.Now()
+	if now.After(c.until.Add(longCeiling)) {
+		c.pause = 0 // that was long ago
+	}
+	c.pause = min(max(shortCeiling, 2*c.pause), longCeiling)
+	c.sessions, c.until = sessions, now.Add(c.pause)
+}
+
+// of returns n, or the ceiling if that is lower.
+func (c *ceiling) of(n int) int {
+	if c.sessions > 0 && c.sessions < n && time.Now().Before(c.until) {
+		return c.sessions
+	}
+	return n
+}
+
+// maxSessions is how many sessions may be open now. p.mu is held.
+func (p *Pool) maxSessions() int { return p.ceiling.of(max(1, orInt(p.MaxSessions, 4))) }

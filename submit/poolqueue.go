@@ -1,0 +1,336 @@
+package submit
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+func wireContext(ctx context.Context) error { return wire.ContextError(ctx) }
+
+// A waiter is a message that waits for a session, or is carried by one together
+// with others.
+type waiter struct {
+	letter *parcel
+	ctx    context.Context // of the call, without its end: for that there is leave
+	owner  owner
+	index  int // of the message, for its owner
+
+	// Guarded by the pool's mu.
+	place place
+	gone  bool // nobody waits for what becomes of it
+	again bool // its connection broke, and it goes over another
+	run   *run // that carries it
+
+	receipt *Receipt
+	err     error
+}
+
+// An owner waits for what becomes of a waiter.
+type owner interface {
+	// lead says that w is to submit by itself: over s, or with leave to open a
+	// session if s is nil. The pool's mu is held, and lead must not block.
+	lead(w *waiter, s *pooled)
+
+	// settle says that w has its receipt or error. It must not block.
+	settle(w *waiter)
+}
+
+// A place is where a waiter is.
+type place int
+
+const (
+	inQueue place = iota
+	led           // its owner submits it
+	carried       // by a run, which has not begun to send the message
+	begun         // its end is on its way, or may be at any moment
+	arrived       // it has its receipt or error
+)
+
+func (w *waiter) settled(receipt *Receipt, err error) {
+	w.place, w.receipt, w.err = arrived, receipt, err
+}
+
+// A call is a Submit that waits.
+type call struct {
+	waiter
+	turn chan *pooled  // buffered; nil is leave to open a session
+	done chan struct{} // closed when it has arrived
+}
+
+func (c *call) lead(_ *waiter, s *pooled) {
+	c.place = led
+	c.turn <- s
+}
+
+func (c *call) settle(*waiter) { close(c.done) }
+
+// take returns an idle session, or a place in the queue, or neither, as leave to
+// open a session. Who was here before stands in front.
+func (p *Pool) take(ctx context.Context, letter *parcel, first bool) (*pooled, *call, error) {
+	if ctx.Err() != nil {
+		return nil, nil, p.errorFor(wire.ContextError(ctx))
+	}
+	for {
+		s, c, err := p.takeOrQueue(ctx, letter, first)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case s == nil:
+			return nil, c, nil
+		case s.unpark():
+			return s, nil, nil
+		}
+		// It died while it was idle. What takes its place may be idle, too.
+		s.Close()
+		p.free()
+	}
+}
+
+func (p *Pool) takeOrQueue(ctx context.Context, letter *parcel, first bool) (*pooled, *call, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s, ok := p.takeNow(letter)
+	switch {
+	case p.closed:
+		return nil, nil, p.errClosed()
+	case ok:
+		return s, nil, nil
+	}
+	c := &call{turn: make(chan *pooled, 1), done: make(chan struct{})}
+	c.waiter = waiter{letter: letter, ctx: context.WithoutCancel(ctx), owner: c}
+	if first {
+		p.waiting = append(p.waiting, &c.waiter)
+	} else {
+		p.waiting = slices.Insert(p.waiting, 0, &c.waiter)
+	}
+	p.feed()
+	return nil, c, nil
+}
+
+// takeNow takes what can be had without waiting: an idle session, or nil as leave
+// to open one. It does not, if the message can go along with others. p.mu is held.
+func (p *Pool) takeNow(letter *parcel) (s *pooled, ok bool) {
+	switch {
+	case p.closed:
+	case len(p.idle) > 0:
+		last := len(p.idle) - 1
+		s = p.idle[last]
+		p.idle = p.idle[:last]
+		return s, true
+	case len(p.hungry) > 0 && p.hungry[len(p.hungry)-1].takes(letter):
+	case p.open == 0 || p.proven && p.open < p.maxSessions():
+		p.open++
+		return nil, true
+	}
+	return nil, false
+}
+
+// feed tells a run that could carry more that there is more. p.mu is held.
+func (p *Pool) feed() {
+	if last := len(p.hungry) - 1; last >= 0 {
+		p.hungry[last].more.Signal()
+		p.hungry = p.hungry[:last]
+	}
+}
+
+// working is how many sessions are open beside the one that is being opened or
+// closed. p.mu is held.
+func (p *Pool) working() int { return p.open - 1 }
+
+func (p *Pool) errClosed() error {
+	return p.errorFor(&cause{meaning: ErrClosed, text: "pool is closed"})
+}
+
+func (p *Pool) errorFor(err error) error {
+	return &Error{Endpoint: p.Transport.Endpoint(), Err: err}
+}
+
+// wait waits until it is c's turn to submit, or it was carried.
+func (p *Pool) wait(ctx context.Context, c *call) (s *pooled, carried bool, err error) {
+	select {
+	case s := <-c.turn:
+		return s, false, nil
+	case <-c.done:
+		return nil, true, c.err
+	case <-ctx.Done():
+	}
+	if err := p.leave(ctx, &c.waiter); err != nil {
+		return nil, false, err
+	}
+	// It was served at the same moment.
+	select {
+	case <-c.done:
+		return nil, true, c.err
+	case s := <-c.turn: // what it got is for the next
+		if s == nil {
+			p.free()
+		} else {
+			p.giveBack(s)
+		}
+		return nil, false, p.errorFor(wire.ContextError(ctx))
+	}
+}
+
+// leave is the end of waiting for w, and returns what has become of it: nil if
+// its owner knows.
+func (p *Pool) leave(ctx context.Context, w *waiter) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch w.place {
+	case inQueue:
+		i := slices.Index(p.waiting, w)
+		p.waiting = slices.Delete(p.waiting, i, i+1)
+	case carried, begun:
+		w.run.forget(w)
+	default:
+		return nil
+	}
+	err := wire.ContextError(ctx)
+	if w.place == begun {
+		return &Error{Endpoint: w.run.s.endpoint, Phase: PhaseVerdict, Err: uncertain(err)}
+	}
+	return p.errorFor(err)
+}
+
+// giveBack passes a session on to who waits for one, or keeps it, or closes it.
+func (p *Pool) giveBack(s *pooled) {
+	if !p.fit(s) {
+		s.Close()
+		p.free()
+		return
+	}
+	p.mu.Lock()
+	switch {
+	case len(p.waiting) > 0 && p.isCrowd(s):
+		go p.carry(s)
+	case len(p.waiting) > 0:
+		w := p.next()
+		w.owner.lead(w, s)
+	case p.closed || p.maxIdle() < 0:
+		p.mu.Unlock()
+		s.Close()
+		p.free()
+		return
+	default:
+		p.idle = append(p.idle, s)
+		s.conn.Park(func() { p.evict(s, s.drop) })
+		s.expire(p)
+	}
+	p.mu.Unlock()
+}
+
+// isCrowd reports whether it is worth while to have s carry several messages. A
+// call that waits alone can do so itself. p.mu is held.
+func (p *Pool) isCrowd(s *pooled) bool {
+	_, alone := p.waiting[0].owner.(*call)
+	return p.carries(s, p.waiting[0].letter) && (!alone || len(p.waiting) > 1)
+}
+
+// fit reports whether a session can carry another message.
+func (p *Pool) fit(s *pooled) bool {
+	return s.conn.Broken() == nil && s.authErr == nil && p.hasRoom(s)
+}
+
+// hasRoom reports whether a session has not come to one of its limits.
+func (p *Pool) hasRoom(s *pooled) bool {
+	most, oldest, mails := p.maxMessages(), p.maxAge(), s.limits.mails
+	return !s.retired && (most < 0 || s.sent < most) && (mails == 0 || max(s.begun, s.sent) < mails) &&
+		(oldest < 0 || time.Since(s.since) < oldest)
+}
+
+// next takes the first waiter off the queue. p.mu is held.
+func (p *Pool) next() *waiter {
+	w := p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return w
+}
+
+// free passes the leave of a session that is no more to who waits for one.
+func (p *Pool) free() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) > 0 && p.open <= p.maxSessions() {
+		w := p.next()
+		w.owner.lead(w, nil)
+		return
+	}
+	p.open--
+	if p.closed && p.open == 0 {
+		close(p.ended)
+	}
+}
+
+// expire closes s when it has been idle for long enough. No goroutine waits for
+// that.
+func (s *pooled) expire(p *Pool) {
+	s.expiry = time.AfterFunc(p.maxIdle(), func() { p.evict(s, s.leave) })
+}
+
+// unpark makes an idle session ready for use, and reports whether it is alive.
+func (s *pooled) unpark() bool {
+	s.expiry.Stop()
+	return s.conn.Unpark()
+}
+
+// evict ends a session that has been idle for too long or has died, unless
+// somebody was faster and uses it.
+func (p *Pool) evict(s *pooled, end func()) {
+	p.mu.Lock()
+	i := slices.Index(p.idle, s)
+	if i >= 0 {
+		p.idle = slices.Delete(p.idle, i, i+1)
+	}
+	p.mu.Unlock()
+	if i >= 0 {
+		end()
+		p.free()
+	}
+}
+
+// drop ends a session that the watch over it, which calls drop, found dead.
+func (s *pooled) drop() {
+	s.expiry.Stop()
+	s.abandon()
+}
+
+func (s *pooled) leave() { s.Close() }
+
+// Close closes the pool: who waits for a session, or comes later, gets an error
+// that matches [ErrClosed]. It waits for the messages under way, to end them
+// sooner end their contexts. It returns nil.
+func (p *Pool) Close() error {
+	p.mu.Lock()
+	if p.ended == nil {
+		p.ended = make(chan struct{})
+	}
+	if !p.closed {
+		p.closed = true
+		if p.open == 0 {
+			close(p.ended)
+		}
+	}
+	idle, waiting := p.idle, p.waiting
+	p.idle, p.waiting = nil, nil
+	for _, w := range waiting {
+		w.settled(nil, p.errClosed())
+	}
+	for _, r := range p.hungry {
+		r.more.Signal()
+	}
+	p.hungry = nil
+	p.mu.Unlock()
+	for _, w := range waiting {
+		w.owner.settle(w)
+	}
+	for _, s := range idle {
+		s.unpark()
+		s.Close()
+		p.free()
+	}
+	<-p.ended
+	return nil
+}

@@ -1,0 +1,177 @@
+package submit
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// A run carries messages of the queue over one session, one behind the other,
+// without waiting for one to be settled before the next is begun, where the server
+// allows that (RFC 2920, section 3.1). It goes on for as long as anything waits.
+//
+// What it says of a message can be exact, since only the end of a message makes a
+// server take it. Those whose end was not sent, it has not taken, and they go over
+// another session, once.
+type run struct {
+	p    *Pool
+	s    *pooled
+	more sync.Cond // the writer waits for messages, or for room in the window
+
+	// Guarded by the pool's mu.
+	interest int // messages that somebody waits for
+	window   window
+}
+
+// carry has s carry what waits, and then gives it back.
+func (p *Pool) carry(s *pooled) {
+	s.turn <- struct{}{}
+	r := &run{p: p, s: s}
+	r.more.L = &p.mu
+	for w := r.next(); w != nil; w = r.next() {
+		if s.windows(w.letter) {
+			r.carryWindow(w)
+		} else {
+			r.carryAhead(w)
+		}
+	}
+	s.heard = time.Now()
+	<-s.turn
+	p.giveBack(s)
+}
+
+// mostBeside is how many recipients a message may have whose envelope is sent
+// while nobody reads the replies.
+const mostBeside = wire.FewReplies - 4
+
+// carries reports whether s can carry a message together with others: one whose
+// octets are all here, so that no reader of the caller's is waited for amid those
+// of others, and that is one transaction.
+func (p *Pool) carries(s *pooled, letter *parcel) bool {
+	return s.windows(letter) || s.ext.Has("PIPELINING") && !s.learnt.is(noAhead) && s.authDone &&
+		letter.body.whole && len(letter.to) <= s.atOnce(mostBeside)
+}
+
+// windows reports whether a message can be one of several that are sent without
+// waiting for the outcome of any: whose envelope and body are one flight. That the
+// server can do so is known from having tried.
+func (s *pooled) windows(letter *parcel) bool {
+	return s.chunking() && s.ext.Has("PIPELINING") && s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && s.authDone &&
+		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(recipientsAtOnce))
+}
+
+func (s *pooled) atOnce(most int) int {
+	if s.limits.recipients > 0 {
+		return min(most, s.limits.recipients)
+	}
+	return most
+}
+
+// next takes the first of the queue for r, if r can carry it.
+func (r *run) next() *waiter {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	return r.nextIf(func(letter *parcel) bool { return r.p.carries(r.s, letter) })
+}
+
+// nextIf is next for what fits. The pool's mu is held.
+func (r *run) nextIf(fits func(*parcel) bool) *waiter {
+	p := r.p
+	if len(p.waiting) == 0 || !fits(p.waiting[0].letter) || r.s.conn.Broken() != nil || !p.hasRoom(r.s) {
+		return nil
+	}
+	w := p.next()
+	w.place, w.run = carried, r
+	r.interest++
+	p.inFlight++
+	r.s.sent++
+	return w
+}
+
+// begin is the point of no return for w: from now on its end may be on its way.
+// It reports whether anybody still wants it.
+func (r *run) begin(w *waiter) bool {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if !w.gone {
+		w.place = begun
+	}
+	return !w.gone
+}
+
+// forget is for a message that nobody waits for any more. If nobody waits for
+// anything of r, its connection is cut. The pool's mu is held.
+func (r *run) forget(w *waiter) {
+	w.gone = true
+	if r.interest--; r.interest == 0 {
+		r.s.conn.Cut()
+	}
+}
+
+// settle tells what has become of a message.
+func (r *run) settle(w *waiter, receipt *Receipt, err error) {
+	p := r.p
+	p.mu.Lock()
+	p.inFlight--
+	p.count.outcome(err)
+	if err == nil {
+		r.s.taken++
+	}
+	gone := w.gone
+	if !gone {
+		r.interest--
+		w.settled(receipt, err)
+	}
+	p.mu.Unlock()
+	if !gone {
+		w.owner.settle(w)
+	}
+}
+
+// drop is for a message that nobody waits for, and that was not sent.
+func (r *run) drop(*waiter) {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	r.p.inFlight--
+}
+
+// failed settles a message with its error, unless that is of the session and the
+// message, of which nothing was taken, can go over another.
+func (r *run) failed(w *waiter, err error) {
+	if w.again || !isStale(w.ctx, r.s, err) {
+		r.settle(w, nil, err)
+		return
+	}
+	r.p.mu.Lock()
+	r.s.retired = true
+	r.p.mu.Unlock()
+	r.again([]*waiter{w})
+}
+
+// again puts messages that were not taken in front of the queue, in their order.
+func (r *run) again(list []*waiter) {
+	p := r.p
+	p.mu.Lock()
+	p.inFlight -= len(list)
+	list = slices.DeleteFunc(list, func(w *waiter) bool { return w.gone })
+	r.interest -= len(list)
+	p.count.again += uint64(len(list))
+	closed := p.closed
+	for _, w := range list {
+		w.place, w.run, w.again = inQueue, nil, true
+		if closed {
+			w.settled(nil, p.errClosed())
+		}
+	}
+	if !closed {
+		p.waiting = slices.Concat(list, p.waiting)
+	}
+	p.mu.Unlock()
+	if closed {
+		for _, w := range list {
+			w.owner.settle(w)
+		}
+	}
+}

@@ -1,0 +1,282 @@
+package submit
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/mailport/mailport/internal/wire"
+)
+
+// flightSize is how much is gathered before it is written: a full TLS record.
+const flightSize = 16 << 10
+
+// A window is what a run has on its way while one goroutine writes messages and
+// another reads what becomes of them.
+type window struct {
+	ready   sync.Cond   // the reader waits for something to read
+	fifo    []passenger // in the order in which they were sent; all of those up to head are settled
+	head    int
+	written bool // the writer is done
+	dead    bool // the reader is, since the connection is lost
+	starved bool // the writer waits for messages
+	full    bool // the writer waits for the window to empty
+
+	farewell bool // the last thing the server said was that it closes the connection
+}
+
+func (w *window) inFlight() int { return len(w.fifo) - w.head }
+
+// carryWindow carries messages that are one flight each, up to a window of them at
+// a time.
+func (r *run) carryWindow(w *waiter) {
+	limit := r.s.config.Timeouts.data()
+	push, err := r.s.conn.Pusher()
+	if err != nil {
+		r.failed(w, r.s.failure(PhaseSender, err))
+		return
+	}
+	r.window = window{fifo: r.window.fifo[:0]}
+	r.window.ready.L = &r.p.mu
+	reset := r.s.due()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.read()
+	}()
+	r.write(push, w, reset)
+	r.p.mu.Lock()
+	r.window.written = true
+	r.window.ready.Signal()
+	r.p.mu.Unlock()
+	<-done
+	if err := push.Done(limit); err != nil {
+		r.wrecked(err)
+	}
+}
+
+// write sends message after message, until there are no more, all that were sent
+// are settled, or the connection is lost.
+func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
+	var (
+		now  []*waiter
+		sent []passenger // queued, and not yet in the fifo
+	)
+	for now = r.gather(now[:0], first); len(now) > 0; now = r.gather(now[:0], nil) {
+		sent = sent[:0]
+		for i, w := range now {
+			t := r.enqueue(w, reset)
+			if t == nil {
+				continue
+			}
+			reset = 1 // whatever becomes of the one before, it harms nobody behind it
+			sent = append(sent, passenger{w, t})
+			if r.s.conn.Queued() < flightSize && i+1 < len(now) {
+				continue
+			}
+			if !r.push(push, sent) {
+				r.again(now[i+1:])
+				return
+			}
+			sent = sent[:0]
+		}
+		if len(sent) > 0 && !r.push(push, sent) { // the last ones could not be queued
+			return
+		}
+	}
+}
+
+// gather waits for messages to send and for room in the window, and takes as many
+// as there is room for. With none the writing ends. First is one that is taken
+// already.
+func (r *run) gather(list []*waiter, first *waiter) []*waiter {
+	p, w := r.p, &r.window
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if first != nil {
+		list = r.take(list, first)
+	}
+	for !w.dead {
+		if most := p.window(); w.inFlight() <= most/2 { // in bursts, not one for each that is settled
+			for w.inFlight()+len(list) < most {
+				next := r.nextIf(r.s.windows)
+				if next == nil {
+					break
+				}
+				list = r.take(list, next)
+			}
+			w.starved = true
+		} else {
+			w.full = true
+		}
+		if len(list) > 0 || w.inFlight() == 0 {
+			break
+		}
+		hungry := w.starved && len(p.waiting) == 0 && !p.closed && p.hasRoom(r.s)
+		if hungry {
+			p.hungry = append(p.hungry, r)
+		}
+		r.more.Wait()
+		if i := slices.Index(p.hungry, r); i >= 0 {
+			p.hungry = slices.Delete(p.hungry, i, i+1)
+		}
+		w.starved, w.full = false, false
+	}
+	w.starved, w.full = false, false
+	return list
+}
+
+// take adds a message that is from now on on its way, unless nobody wants it any
+// more. The pool's mu is held.
+func (r *run) take(list []*waiter, w *waiter) []*waiter {
+	if w.gone {
+		r.p.inFlight--
+		return list
+	}
+	w.place = begun
+	return append(list, w)
+}
+
+// takes reports whether the run could carry a message, too. The pool's mu is held.
+func (r *run) takes(letter *parcel) bool { return r.s.windows(letter) }
+
+// enqueue adds a message to the flight.
+func (r *run) enqueue(w *waiter, reset int) *transaction {
+	t, err := r.s.begin(w.ctx, w.letter)
+	if err == nil {
+		t.tail, t.reset = lastTail, reset
+		err = t.queueAll()
+	}
+	if err != nil {
+		r.settle(w, nil, err)
+		return nil
+	}
+	return t
+}
+
+// push writes what is queued, and has the reader wait for the replies.
+func (r *run) push(push *wire.Pusher, sent []passenger) bool {
+	r.p.mu.Lock()
+	w := &r.window
+	if w.head > len(w.fifo)/2 { // what is settled makes room
+		n := copy(w.fifo, w.fifo[w.head:])
+		clear(w.fifo[n:])
+		w.fifo, w.head = w.fifo[:n], 0
+	}
+	w.fifo = append(w.fifo, sent...)
+	w.ready.Signal()
+	r.p.mu.Unlock()
+	return push.Push(r.s.config.Timeouts.data()) == nil
+}
+
+// read reads the replies to all that is sent.
+func (r *run) read() {
+	for {
+		at, ok := r.due()
+		if !ok {
+			return
+		}
+		if !r.readAll(at.t) {
+			r.p.mu.Lock()
+			r.window.dead = true
+			r.more.Signal()
+			r.p.mu.Unlock()
+			return
+		}
+		r.answeredAll(at)
+		r.passed()
+	}
+}
+
+// due waits for what is to be read next.
+func (r *run) due() (at passenger, ok bool) {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	w := &r.window
+	for w.inFlight() == 0 && !w.written {
+		w.ready.Wait()
+	}
+	if w.inFlight() == 0 {
+		return passenger{}, false
+	}
+	return w.fifo[w.head], true
+}
+
+// passed tells the writer that one message is settled, if it waits for that.
+func (r *run) passed() {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	w := &r.window
+	w.fifo[w.head] = passenger{}
+	w.head++
+	left := w.inFlight()
+	if left == 0 && w.starved || w.full && left <= r.p.window()/2 {
+		r.more.Signal()
+	}
+}
+
+// readAll reads the replies to one message, and reports whether all came.
+func (r *run) readAll(t *transaction) bool {
+	timeouts := t.s.config.Timeouts
+	n := t.replies()
+	for i := range n {
+		limit := timeouts.command()
+		if i == n-1 {
+			limit = timeouts.verdict()
+		}
+		reply, err := t.s.conn.ReadReply(limit)
+		if err != nil {
+			return false
+		}
+		t.answer(i-t.reset, reply)
+		r.window.farewell = reply.Code == 421
+	}
+	return true
+}
+
+// answeredAll settles a message to all of which the server has replied.
+func (r *run) answeredAll(at passenger) {
+	t := at.t
+	no := t.refusal()
+	if no == nil {
+		receipt, err := t.judge(t.data)
+		r.settle(at.w, receipt, err)
+		return
+	}
+	t.s.dirty = true
+	if t.data.Class() == 2 {
+		t.s.conn.Abandon() // it has taken a message for nobody
+	}
+	r.failed(at.w, no)
+}
+
+// wrecked settles what was on its way when the connection was lost: what may have
+// reached the server whole is in doubt, unless it has refused it or said before
+// that it was closing the connection; and the rest was not taken.
+func (r *run) wrecked(err error) {
+	var (
+		list   = r.window.fifo[r.window.head:]
+		closed = r.window.farewell // and then it has taken nothing that came behind
+		rest   []*waiter
+	)
+	for _, at := range list {
+		no := at.t.refusal()
+		switch {
+		case no != nil:
+			if !at.w.again && isStale(at.w.ctx, r.s, no) {
+				rest = append(rest, at.w)
+				continue
+			}
+			r.settle(at.w, nil, no)
+		case !closed && r.s.conn.Reached(at.t.end):
+			err := at.t.doubt(r.s.failure(PhaseVerdict, err).Err)
+			at.t.s.step(at.t.ctx, PhaseVerdict, at.t.began, err)
+			r.settle(at.w, nil, err)
+		case at.w.again:
+			r.settle(at.w, nil, at.t.lost(at.t.waitingFor(), err))
+		default:
+			rest = append(rest, at.w)
+		}
+	}
+	r.window.fifo, r.window.head = nil, 0
+	r.again(rest)
+}
