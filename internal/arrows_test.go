@@ -48,6 +48,7 @@ var arrows = map[string][]string{
 	"internal/testcert": {},
 	"internal/fakenet":  {},
 	"internal/dnstest":  {dnsmessage},
+	"internal/hostile":  {},
 
 	// Nobody may import this one, but for tests.
 	"internal/script": {
