@@ -1,0 +1,135 @@
+package delay
+
+import (
+	"errors"
+	"io"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const rtt = 20 * time.Millisecond
+
+// pair returns a client's end, and a server's that is far away.
+func pair(t *testing.T) (client net.Conn, server *Conn) {
+	t.Helper()
+	var config net.ListenConfig
+	l, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
+	require.NoError(t, err)
+	accepted, err := l.Accept()
+	require.NoError(t, err)
+	server = New(accepted, rtt)
+	t.Cleanup(func() {
+		client.Close()
+		server.Close()
+	})
+	return client, server
+}
+
+// requireRoundTrips looks at how long something took. It cannot be too short; some may be
+// too long, since others use the machine as well, but not most.
+func requireRoundTrips(t *testing.T, n float64, took ...time.Duration) {
+	t.Helper()
+	want := time.Duration(n * float64(rtt))
+	slices.Sort(took)
+	require.GreaterOrEqual(t, took[0], want)
+	require.Less(t, took[len(took)/2], want+rtt/2)
+}
+
+// An octet there and one back take one round trip, each time.
+func TestRoundTrip(t *testing.T) {
+	client, server := pair(t)
+	server.Arrive()
+	go io.Copy(server, server)
+	var took []time.Duration
+	for range 15 {
+		began := time.Now()
+		_, err := client.Write([]byte("?"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(client, make([]byte, 1))
+		require.NoError(t, err)
+		took = append(took, time.Since(began))
+	}
+	requireRoundTrips(t, 1, took...)
+}
+
+// Connecting takes a round trip though the operating system answers at once: the
+// answer to what the client says first comes after two.
+func TestTheHandshakeCounts(t *testing.T) {
+	var took []time.Duration
+	for range 7 {
+		began := time.Now()
+		client, server := pair(t)
+		go io.Copy(server, server)
+		_, err := client.Write([]byte("?"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(client, make([]byte, 1))
+		require.NoError(t, err)
+		took = append(took, time.Since(began))
+	}
+	requireRoundTrips(t, 2, took...)
+}
+
+// So does the greeting of a server that speaks first.
+func TestTheGreetingComesAfterTheHandshake(t *testing.T) {
+	var took []time.Duration
+	for range 7 {
+		began := time.Now()
+		client, server := pair(t)
+		go func() {
+			server.Arrive()
+			server.Write([]byte("!"))
+		}()
+		_, err := io.ReadFull(client, make([]byte, 1))
+		require.NoError(t, err)
+		took = append(took, time.Since(began))
+	}
+	requireRoundTrips(t, 2, took...)
+}
+
+// However much is sent, it takes no longer, and stays in order.
+func TestUnlimitedBandwidth(t *testing.T) {
+	client, server := pair(t)
+	server.Arrive()
+	go io.Copy(server, server)
+	sent := make([]byte, 1<<20)
+	for i := range sent {
+		sent[i] = byte(i * 31 >> 3)
+	}
+	began := time.Now()
+	_, err := client.Write(sent)
+	require.NoError(t, err)
+	got := make([]byte, len(sent))
+	_, err = io.ReadFull(client, got)
+	require.NoError(t, err)
+	require.Equal(t, sent, got)
+	require.GreaterOrEqual(t, time.Since(began), rtt)
+	require.Less(t, time.Since(began), 10*rtt, "it is not one flight after another")
+}
+
+// What was said before the end arrives before it, in both directions.
+func TestTheLastWordsArrive(t *testing.T) {
+	client, server := pair(t)
+	server.Write([]byte("goodbye"))
+	server.Close()
+	said, err := io.ReadAll(client)
+	require.NoError(t, err)
+	require.Equal(t, "goodbye", string(said))
+
+	client, server = pair(t)
+	_, err = client.Write([]byte("goodbye"))
+	require.NoError(t, err)
+	client.Close()
+	said, err = io.ReadAll(server)
+	require.True(t, err == nil || errors.Is(err, io.EOF))
+	require.Equal(t, "goodbye", string(said))
+}
