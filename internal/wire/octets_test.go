@@ -11,9 +11,9 @@ import (
 func TestSkipText(t *testing.T) {
 	for _, filler := range []byte{'a', 0, 9, 16, 0x7f, 0x8a, 0x8f, 0xff} {
 		b := bytes.Repeat([]byte{filler}, 40)
-		for c := range 256 {
+		for _, c := range []byte{0, 8, 9, 10, 11, 12, 13, 14, 15, 16, 26, 29, '.', 0x7f, 0x8a, 0x8d, 0xff} {
 			for at := range b {
-				b[at] = byte(c)
+				b[at] = c
 				want := len(b)
 				if 10 <= c && c <= 15 {
 					want = at
@@ -65,9 +65,9 @@ func TestEncoderInBlocks(t *testing.T) {
 			}
 		}
 	}
-	for before := range 34 {
+	for before := range 18 {
 		for _, middle := range middles {
-			for _, after := range []int{0, 1, 14, 15, 16, 31} {
+			for _, after := range []int{0, 1, 15, 16} {
 				m := strings.Repeat("x", before) + middle + strings.Repeat("y", after)
 				whole := encode(m)
 				requireSafe(t, m, whole)
