@@ -40,7 +40,7 @@ func (t *transaction) chunkAnswer(r wire.Reply) error {
 	default:
 		err = t.s.refusal(PhaseBody, Reply(r))
 	}
-	t.s.step(t.ctx, PhaseBody, t.began, err)
+	t.step(PhaseBody, err)
 	return err
 }
 
@@ -60,7 +60,7 @@ func (t *transaction) last(queue func()) (*Receipt, error) {
 		return t.judge(r)
 	case t.s.conn.Reached(end):
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
-		t.s.step(t.ctx, PhaseVerdict, t.began, err)
+		t.step(PhaseVerdict, err)
 		return nil, err
 	}
 	return nil, t.sent(false, err)
@@ -90,7 +90,7 @@ func (t *transaction) chunks() error {
 		return t.noBDAT(PhaseBody, refused)
 	}
 	err = t.s.refusal(PhaseBody, Reply(refused))
-	t.s.step(t.ctx, PhaseBody, t.began, err)
+	t.step(PhaseBody, err)
 	return err
 }
 
@@ -112,7 +112,7 @@ func (t *transaction) isStranger(r wire.Reply) bool {
 func (t *transaction) noBDAT(phase Phase, r wire.Reply) error {
 	t.s.learnt.note(noChunks)
 	err := t.s.refusal(phase, Reply(r))
-	t.s.step(t.ctx, phase, t.began, err)
+	t.step(phase, err)
 	return &Error{Endpoint: t.s.endpoint, Phase: phase, Err: &cause{meaning: ErrTemporary, text: err.Reply.String(), err: errNoBDAT}}
 }
 

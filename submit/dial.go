@@ -37,12 +37,12 @@ func dial(ctx context.Context, e Endpoint, c Config, upgrade bool, known *learnt
 
 // opened runs open under the rule of ctx, and cuts the connection if it fails.
 func (s *Session) opened(ctx context.Context, open func() error) (*Session, error) {
-	release := s.conn.Guard(ctx)
+	s.conn.Guard(ctx)
 	err := open()
 	if err == nil {
 		err = s.offersAuth(ctx)
 	}
-	release()
+	s.conn.Release()
 	s.heard = time.Now()
 	if err == nil && s.conn.Broken() != nil { // ctx ended with the last step
 		err = s.failure(PhaseHello, s.conn.Broken())

@@ -32,7 +32,7 @@ func (p *parcel) checkOptions() error {
 	if p.mail.Size < 0 {
 		return invalidOption("Size", fmt.Sprint(p.mail.Size), "negative")
 	}
-	if id := p.mail.EnvelopeID; len(wire.Xtext(id)) > 100 || strings.ContainsFunc(id, notPrintable) {
+	if id := p.mail.EnvelopeID; id != "" && (len(wire.Xtext(id)) > 100 || strings.ContainsFunc(id, notPrintable)) {
 		return invalidOption("EnvelopeID", id, "more than 100 octets or not printable ASCII (RFC 3461, section 4.4)")
 	}
 	if p.mail.Auth != nil && *p.mail.Auth != "" {
@@ -179,23 +179,37 @@ func (p *parcel) shared() (by *smtp.DeliverByOptions, priority *int) {
 
 // An envelope is what is said to one server about one message.
 type envelope struct {
-	mail     []string // arguments of MAIL
+	size     int64    // SIZE, or 0
+	params   []string // of MAIL
 	sevenBit bool     // the body must have no octet above 127
 	dsn      bool     // the server takes parameters of RCPT: DSN
 }
 
 // envelope asks for what the message needs, and fails if the server does not
 // offer it: to leave it out would be to send another message.
-func (s *Session) envelope(p *parcel) (*envelope, error) {
-	e := &envelope{mail: []string{"FROM:<" + p.from.String() + ">"}}
-	for _, add := range []func(*envelope, *parcel) error{
-		s.addSize, s.addBody, s.addUTF8, s.addRequireTLS, s.addDSN, s.addAuth, s.addShared, s.checkRcpt,
-	} {
-		if err := add(e, p); err != nil {
-			return nil, err
-		}
+func (s *Session) envelope(e *envelope, p *parcel) error {
+	if err := s.addSize(e, p); err != nil {
+		return err
 	}
-	return e, nil
+	if err := s.addBody(e, p); err != nil {
+		return err
+	}
+	if err := s.addUTF8(e, p); err != nil {
+		return err
+	}
+	if err := s.addRequireTLS(e, p); err != nil {
+		return err
+	}
+	if err := s.addDSN(e, p); err != nil {
+		return err
+	}
+	if err := s.addAuth(e, p); err != nil {
+		return err
+	}
+	if err := s.addShared(e, p); err != nil {
+		return err
+	}
+	return s.checkRcpt(e, p)
 }
 
 // lacks is the error of a message that needs what the server has not.
@@ -206,7 +220,7 @@ func (s *Session) lacks(extension, why string) error {
 
 func (e *envelope) add(keyword, value string) error {
 	parameter, err := wire.Parameter(keyword, value)
-	e.mail = append(e.mail, parameter)
+	e.params = append(e.params, parameter)
 	return err
 }
 
@@ -226,17 +240,27 @@ func (s *Session) addSize(e *envelope, p *parcel) error {
 	if p.mail.Size > 0 {
 		least, size = p.mail.Size, p.mail.Size
 	}
-	if limit, err := strconv.ParseInt(params, 10, 64); err == nil && limit > 0 {
+	if limit := sizeLimit(params); limit > 0 {
 		if least > limit {
 			return &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTooLarge,
 				text: fmt.Sprintf("message of %d octets is larger than the %d that the server takes", least, limit)}}
 		}
 		size = min(size, limit) // what may fit must not be refused for an estimate
 	}
-	if size == 0 {
-		return nil
+	e.size = size
+	return nil
+}
+
+// sizeLimit is the parameter of SIZE, or 0 for none.
+func sizeLimit(params string) int64 {
+	if params == "" {
+		return 0
 	}
-	return e.add("SIZE", strconv.FormatInt(size, 10))
+	limit, err := strconv.ParseInt(params, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return limit
 }
 
 // addBody is RFC 6152, and RFC 3030 for who asks for BINARYMIME. A message whose end has not been seen may have octets
@@ -248,14 +272,16 @@ func (s *Session) addBody(e *envelope, p *parcel) error {
 		if !s.ext.Has("BINARYMIME") || !s.chunking() {
 			return s.lacks("BINARYMIME", "the caller asks for it")
 		}
-		return e.add("BODY", string(smtp.BodyBinaryMIME))
+		e.params = append(e.params, "BODY=BINARYMIME")
+		return nil
 	case body == smtp.Body7Bit:
 		e.sevenBit = true
 		return nil // the default of RFC 5321
 	case body == "" && known && !found:
 		return nil
 	case s.ext.Has("8BITMIME"):
-		return e.add("BODY", string(smtp.Body8BitMIME))
+		e.params = append(e.params, "BODY=8BITMIME")
+		return nil
 	case found || body == smtp.Body8BitMIME:
 		return s.lacks("8BITMIME", "it has octets above 127; encode them as RFC 2045 says")
 	}
@@ -324,7 +350,7 @@ func (s *Session) addAuth(e *envelope, p *parcel) error {
 	case !s.ext.Has("AUTH"):
 		return s.lacks("AUTH", "the caller names an identity")
 	case *p.mail.Auth == "":
-		e.mail = append(e.mail, "AUTH=<>") // no parameter else has such a value
+		e.params = append(e.params, "AUTH=<>") // no parameter else has such a value
 		return nil
 	}
 	return e.add("AUTH", wire.Xtext(*p.mail.Auth))
@@ -377,13 +403,13 @@ func (s *Session) checkRcpt(e *envelope, p *parcel) error {
 	return nil
 }
 
-// rcptArgs are the arguments of RCPT for the recipient i.
-func (p *parcel) rcptArgs(i int) []string {
-	args := []string{"TO:<" + p.to[i].String() + ">"}
+// rcptParams are the parameters of RCPT for the recipient i.
+func (p *parcel) rcptParams(i int) []string {
 	o := p.rcpt[p.as[i]]
 	if o == nil {
-		return args
+		return nil
 	}
+	var args []string
 	if len(o.Notify) > 0 {
 		values := make([]string, len(o.Notify))
 		for i, n := range o.Notify {

@@ -21,6 +21,9 @@ type parcel struct {
 	rcpt    map[string]*smtp.RcptOptions
 	body    *source
 
+	source      source       // the body, unless that is another's
+	one         [1]wire.Path // to, if it is one
+	transaction transaction  // the one under way
 	// What go-smtp has with the recipients, and SMTP has once.
 	by       *smtp.DeliverByOptions
 	priority *int
@@ -28,27 +31,37 @@ type parcel struct {
 
 // prepare refuses what cannot be sent, before anybody is asked to take it.
 func prepare(ctx context.Context, m Message) (*parcel, error) {
-	p := &parcel{as: m.To, partial: m.Partial, rcpt: m.RcptOptions}
+	p := new(parcel)
+	if err := p.prepare(ctx, m); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// prepare makes a parcel of m out of one whose message is settled, or a new one.
+func (p *parcel) prepare(ctx context.Context, m Message) error {
+	*p = parcel{as: m.To, partial: m.Partial, rcpt: m.RcptOptions,
+		source: source{head: reusable(p.source.head)}, transaction: transaction{e: envelope{params: p.transaction.e.params}}}
 	if m.Options != nil {
 		p.mail = *m.Options
 	}
 	if err := p.address(m); err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.checkOptions(); err != nil {
-		return nil, err
+		return err
 	}
 	if m.Body == nil {
-		return nil, &InvalidError{Field: "Message.Body", Reason: "is nil"}
+		return &InvalidError{Field: "Message.Body", Reason: "is nil"}
 	}
-	var err error
-	if p.body, err = newSource(m.Body); err != nil {
-		return nil, unreadable(ctx, err)
+	if err := p.source.open(m.Body); err != nil {
+		return unreadable(ctx, err)
 	}
+	p.body = &p.source
 	if found, _ := p.body.eightBit(); found && p.mail.Body == smtp.Body7Bit {
-		return nil, invalidOption("Body", string(p.mail.Body), "the message has octets above 127")
+		return invalidOption("Body", string(p.mail.Body), "the message has octets above 127")
 	}
-	return p, nil
+	return nil
 }
 
 // unreadable is err, unless it is the end of the context that kept the message
@@ -67,26 +80,32 @@ func unreadable(ctx context.Context, err error) error {
 // address reads the envelope.
 func (p *parcel) address(m Message) (err error) {
 	if m.From != "" {
-		if p.from, err = parsePath("Message.From", m.From); err != nil {
-			return err
+		if p.from, err = wire.ParsePath(m.From); err != nil {
+			return invalidPath("Message.From", m.From, err)
 		}
 	}
 	if len(m.To) == 0 {
 		return &InvalidError{Field: "Message.To", Reason: "no recipients"}
 	}
-	p.to = make([]wire.Path, len(m.To))
+	if p.to = p.one[:]; len(m.To) > 1 {
+		p.to = make([]wire.Path, len(m.To))
+	}
 	for i, to := range m.To {
-		if p.to[i], err = parsePath(fmt.Sprintf("Message.To[%d]", i), to); err != nil {
-			return err
+		if p.to[i], err = wire.ParsePath(to); err != nil {
+			return invalidPath(fmt.Sprintf("Message.To[%d]", i), to, err)
 		}
 	}
 	return nil
 }
 
-func parsePath(field, address string) (wire.Path, error) {
-	path, err := wire.ParsePath(address)
-	if err != nil {
-		return path, &InvalidError{Field: field, Value: address, Reason: err.Error()}
+func invalidPath(field, address string, err error) error {
+	return &InvalidError{Field: field, Value: address, Reason: err.Error()}
+}
+
+// reusable is b, if it is worth to be kept for another message.
+func reusable(b []byte) []byte {
+	if cap(b) > 16<<10 {
+		return nil
 	}
-	return path, nil
+	return b
 }

@@ -192,11 +192,14 @@ func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) 
 // was lost, or the server said that it was closing it, before the message was
 // taken. When in doubt, no.
 func isStale(ctx context.Context, s *pooled, err error) bool {
+	if err == nil {
+		return false
+	}
 	var e *Error
 	switch {
 	case errors.Is(err, errNoBDAT):
 		return ctx.Err() == nil // and the next session does without
-	case err == nil || ctx.Err() != nil || errors.Is(err, ErrUncertain) || errors.Is(err, ErrClosed):
+	case ctx.Err() != nil || errors.Is(err, ErrUncertain) || errors.Is(err, ErrClosed):
 		return false
 	case !errors.As(err, &e) || e.Phase == PhaseAuth:
 		return false

@@ -50,7 +50,7 @@ const mostBeside = wire.FewReplies - 4
 // octets are all here, so that no reader of the caller's is waited for amid those
 // of others, and that is one transaction.
 func (p *Pool) carries(s *pooled, letter *parcel) bool {
-	return s.windows(letter) || s.ext.Has("PIPELINING") && !s.learnt.is(noAhead) && s.authDone &&
+	return s.windows(letter) || s.ext.Has("PIPELINING") && !s.learnt.is(noAhead) && s.entered &&
 		letter.body.whole && len(letter.to) <= s.atOnce(mostBeside)
 }
 
@@ -58,7 +58,7 @@ func (p *Pool) carries(s *pooled, letter *parcel) bool {
 // waiting for the outcome of any: whose envelope and body are one flight. That the
 // server can do so is known from having tried.
 func (s *pooled) windows(letter *parcel) bool {
-	return s.chunking() && s.ext.Has("PIPELINING") && s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && s.authDone &&
+	return s.chunking() && s.ext.Has("PIPELINING") && s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && s.entered &&
 		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(recipientsAtOnce))
 }
 

@@ -154,7 +154,7 @@ func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 	verdict, err = conn.ReadReply(timeouts.verdict())
 	if err != nil {
 		err = t.doubt(r.s.failure(PhaseVerdict, err).Err)
-		t.s.step(t.ctx, PhaseVerdict, t.began, err)
+		t.step(PhaseVerdict, err)
 	}
 	return verdict, err
 }

@@ -269,7 +269,7 @@ func (r *run) wrecked(err error) {
 			r.settle(at.w, nil, no)
 		case !closed && r.s.conn.Reached(at.t.end):
 			err := at.t.doubt(r.s.failure(PhaseVerdict, err).Err)
-			at.t.s.step(at.t.ctx, PhaseVerdict, at.t.began, err)
+			at.t.step(PhaseVerdict, err)
 			r.settle(at.w, nil, err)
 		case at.w.again:
 			r.settle(at.w, nil, at.t.lost(at.t.waitingFor(), err))

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -39,7 +40,8 @@ type Session struct {
 	dirty    bool      // a transaction was begun and not ended, so RSET is due
 	begun    int       // transactions
 	heard    time.Time // the server was, last
-	ready    func()    // to be called when it has authenticated, or nil
+	entered  bool      // and authenticated, if there are credentials
+	ready    func()    // to be called then, or nil
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed by Close
@@ -125,17 +127,25 @@ func (s *Session) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	return s.submit(ctx, p)
 }
 
+// enter authenticates before the first message.
+func (s *Session) enter(ctx context.Context) error {
+	if s.entered {
+		return nil
+	}
+	if err := s.authenticate(ctx); err != nil {
+		return err
+	}
+	s.entered, s.heard = true, time.Now()
+	if s.ready != nil {
+		s.ready()
+	}
+	return nil
+}
+
 func (s *Session) submit(ctx context.Context, p *parcel) (receipt *Receipt, err error) {
 	err = s.use(ctx, func() error {
-		known := s.authDone
-		if err := s.authenticate(ctx); err != nil {
+		if err := s.enter(ctx); err != nil {
 			return err
-		}
-		if !known {
-			s.heard = time.Now()
-			if s.ready != nil {
-				s.ready()
-			}
 		}
 		receipt, err = s.transact(ctx, p)
 		return err
@@ -166,8 +176,8 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 		// Only said: what the context of an earlier call means is not for this one.
 		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint // what ended it is over: its context is not this call's
 	}
-	release := s.conn.Guard(ctx)
-	defer release()
+	s.conn.Guard(ctx)
+	defer s.conn.Release()
 	err := do()
 	finished = true
 	s.heard = time.Now()
@@ -256,6 +266,7 @@ func (s *Session) want(phase Phase, r wire.Reply, code int) error {
 // refusal is the error of a reply that says no. If it says something else
 // altogether, replies are out of step, and the session is at its end.
 func (s *Session) refusal(phase Phase, r Reply) *Error {
+	r.Lines = slices.Clone(r.Lines) // the caller's
 	e := &Error{Endpoint: s.endpoint, Phase: phase, Reply: &r, Err: smtpError(r)}
 	switch {
 	case r.Code < 400:

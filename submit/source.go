@@ -25,20 +25,20 @@ type source struct {
 	scan   scan  // of head
 }
 
-// newSource reads the beginning of a message.
-func newSource(r io.Reader) (*source, error) {
-	s := &source{r: r, start: -1, length: -1}
+// open reads the beginning of a message. A head that there is, is written over.
+func (s *source) open(r io.Reader) error {
+	*s = source{r: r, head: s.head[:0], start: -1, length: -1}
 	err := s.measure()
 	if err == nil {
 		err = s.readHead()
 	}
 	if err != nil {
-		return nil, &InvalidError{Field: "Message.Body", Reason: "cannot be read", Err: err}
+		return &InvalidError{Field: "Message.Body", Reason: "cannot be read", Err: err}
 	}
 	if len(s.head) == 0 {
-		return nil, &InvalidError{Field: "Message.Body", Reason: "is empty; a message has a header at least"}
+		return &InvalidError{Field: "Message.Body", Reason: "is empty; a message has a header at least"}
 	}
-	return s, nil
+	return nil
 }
 
 // measure finds out where the message begins and how long it is, where the
@@ -70,7 +70,10 @@ func (s *source) readHead() error {
 	if s.length >= 0 {
 		size = int(min(max(s.length, 511)+1, maxHead)) // one more, to see the end
 	}
-	head := make([]byte, 0, size)
+	head := s.head
+	if cap(head) < size {
+		head = make([]byte, 0, size)
+	}
 	for idle := 0; len(head) < maxHead; {
 		if len(head) == cap(head) {
 			head = append(make([]byte, 0, min(4*cap(head), maxHead)), head...)

@@ -15,8 +15,9 @@ import (
 type transaction struct {
 	s     *Session
 	p     *parcel
-	e     *envelope
+	e     envelope
 	ctx   context.Context // of the one call that a transaction lives for
+	seen  bool            // somebody wants to know of its steps
 	began time.Time       // the step that is being timed
 	reset int             // commands in front of MAIL: an RSET, if one is due
 	tail  tail            // what stands behind the recipients
@@ -80,17 +81,26 @@ func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
 
 // begin makes the transaction of p, if the server can take it at all.
 func (s *Session) begin(ctx context.Context, p *parcel) (*transaction, error) {
-	e, err := s.envelope(p)
+	t := &p.transaction
+	*t = transaction{s: s, p: p, ctx: ctx, seen: s.observed(ctx), began: time.Now(), e: envelope{params: t.e.params[:0]}}
+	err := s.envelope(&t.e, p)
 	if err == nil && s.limits.mails > 0 && s.begun >= s.limits.mails {
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTemporary,
 			text: fmt.Sprintf("session has carried the %d messages that the server allows (LIMITS MAILMAX)", s.limits.mails)}}
 	}
 	if err != nil {
-		s.step(ctx, PhaseSender, time.Now(), err)
+		t.step(PhaseSender, err)
 		return nil, err
 	}
 	s.begun++
-	return &transaction{s: s, p: p, e: e, ctx: ctx, began: time.Now()}, nil
+	return t, nil
+}
+
+// step tells that a step is over which began at t.began.
+func (t *transaction) step(phase Phase, err error) {
+	if t.seen {
+		t.s.step(t.ctx, phase, t.began, err)
+	}
 }
 
 // due is how many RSETs have to come before MAIL: one, if the transaction before
@@ -147,7 +157,7 @@ func (t *transaction) offered(err error) error {
 	case err != nil && t.ended():
 		t.began = time.Now()
 		e := t.doubt(t.s.failure(PhaseVerdict, err).Err)
-		t.s.step(t.ctx, PhaseVerdict, t.began, e)
+		t.step(PhaseVerdict, e)
 		return e
 	case err != nil:
 		return t.withRefused(t.lost(t.waitingFor(), err))
@@ -178,7 +188,7 @@ func (t *transaction) ended() bool { return t.tail == lastTail && t.s.conn.Reach
 // lost is the error of a connection that failed before the body.
 func (t *transaction) lost(phase Phase, err error) *Error {
 	e := t.s.failure(phase, err)
-	t.s.step(t.ctx, phase, t.began, e)
+	t.step(phase, e)
 	return e
 }
 
@@ -264,9 +274,9 @@ func (t *transaction) queue(i int) error {
 	case i < 0:
 		err = conn.Queue("RSET")
 	case i == 0:
-		err = conn.Queue("MAIL", t.e.mail...)
+		err = conn.QueueMail(t.p.from, t.e.size, t.e.params)
 	default:
-		err = conn.Queue("RCPT", t.p.rcptArgs(i-1)...)
+		err = conn.QueueRcpt(t.p.to[i-1], t.p.rcptParams(i-1))
 	}
 	if err != nil {
 		conn.Drop()
@@ -388,7 +398,7 @@ func (t *transaction) body() error {
 func (t *transaction) sent(ended bool, err error) error {
 	switch {
 	case err == nil:
-		t.s.step(t.ctx, PhaseBody, t.began, nil)
+		t.step(PhaseBody, nil)
 		return nil
 	case ended:
 		err = &Error{Endpoint: t.s.endpoint, Phase: PhaseBody, Err: uncertain(t.s.failure(PhaseBody, err).Err)}
@@ -397,7 +407,7 @@ func (t *transaction) sent(ended bool, err error) error {
 	default:
 		err = t.s.failure(PhaseBody, err)
 	}
-	t.s.step(t.ctx, PhaseBody, t.began, err)
+	t.step(PhaseBody, err)
 	return err
 }
 
@@ -408,7 +418,7 @@ func (t *transaction) verdict() (*Receipt, error) {
 	r, err := t.s.conn.ReadReply(t.s.config.Timeouts.verdict())
 	if err != nil {
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
-		t.s.step(t.ctx, PhaseVerdict, t.began, err)
+		t.step(PhaseVerdict, err)
 		return nil, err
 	}
 	return t.judge(r)
@@ -428,7 +438,7 @@ func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
 		t.s.dirty = t.s.chunking() // RFC 3030, section 2: nothing but RSET is in order
 		err = t.s.refusal(PhaseVerdict, Reply(r))
 	}
-	t.s.step(t.ctx, PhaseVerdict, t.began, err)
+	t.step(PhaseVerdict, err)
 	if err != nil {
 		return nil, err
 	}
@@ -441,9 +451,17 @@ func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
 
 // receipt says that the server has taken the message.
 func (t *transaction) receipt(r wire.Reply) *Receipt {
-	reply := Reply(r)
-	reply.Lines = slices.Clone(r.Lines) // the caller's
-	return &Receipt{Endpoint: t.s.endpoint, Reply: reply, Refused: t.refused, TLS: t.s.tls}
+	made := &struct { // in one piece
+		Receipt
+		line [1]string
+	}{Receipt: Receipt{Endpoint: t.s.endpoint, Reply: Reply(r), Refused: t.refused, TLS: t.s.tls}}
+	if len(r.Lines) == 1 { // the caller's
+		made.line[0] = r.Lines[0]
+		made.Reply.Lines = made.line[:]
+	} else {
+		made.Reply.Lines = slices.Clone(r.Lines)
+	}
+	return &made.Receipt
 }
 
 func (t *transaction) doubt(err error) error {
@@ -451,6 +469,9 @@ func (t *transaction) doubt(err error) error {
 }
 
 func (t *transaction) observe(phase Phase, r wire.Reply, e *Error) {
+	if !t.seen {
+		return
+	}
 	var err error
 	switch {
 	case e != nil:
@@ -458,5 +479,5 @@ func (t *transaction) observe(phase Phase, r wire.Reply, e *Error) {
 	case r.Class() > 3:
 		err = t.s.refusal(phase, Reply(r))
 	}
-	t.s.step(t.ctx, phase, t.began, err)
+	t.step(phase, err)
 }

@@ -59,7 +59,8 @@ func TestWriteBodyPanic(t *testing.T) {
 func TestWriteBodyTrickle(t *testing.T) {
 	aborted(t, func(t *testing.T, c *Conn) {
 		cause := errors.New("had enough")
-		release := c.Guard(guarded(t, 10*time.Second+time.Second/2, cause))
+		c.Guard(guarded(t, 10*time.Second+time.Second/2, cause))
+		release := c.Release
 		defer release()
 		since := clock()
 		ended, err := c.WriteBody(reader(func(b []byte) (int, error) {
@@ -78,7 +79,8 @@ func TestWriteBodyCancelledAtEnd(t *testing.T) {
 	for _, rerr := range []error{io.EOF, errors.New("closed, since the context ended")} {
 		aborted(t, func(t *testing.T, c *Conn) {
 			ctx, cancel := context.WithCancel(t.Context())
-			release := c.Guard(ctx)
+			c.Guard(ctx)
+			release := c.Release
 			defer release()
 			ended, err := c.WriteBody(reader(func(b []byte) (int, error) {
 				cancel()

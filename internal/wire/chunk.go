@@ -12,9 +12,9 @@ type Form int
 
 // The forms of a message.
 const (
-	Text      Form = iota // line ends are made CRLF: RFC 5321, section 2.3.8
-	SevenBit              // likewise, and octets above 127 are refused
-	Verbatim              // nothing is changed: BINARYMIME, or a text known to need it
+	Text     Form = iota // line ends are made CRLF: RFC 5321, section 2.3.8
+	SevenBit             // likewise, and octets above 127 are refused
+	Verbatim             // nothing is changed: BINARYMIME, or a text known to need it
 )
 
 // Chunks of a large message: large enough for the commands between to weigh

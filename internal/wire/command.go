@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -37,6 +38,69 @@ func appendCommand(dst []byte, verb string, args ...string) ([]byte, error) {
 	return dst, nil
 }
 
+// QueueMail adds MAIL to the next flight, with the parameter SIZE (RFC 1870) if
+// size is not 0, and others.
+func (c *Conn) QueueMail(from Path, size int64, params []string) error {
+	out, err := appendFramed(c.out, "MAIL FROM:<", from)
+	if err == nil && size > 0 {
+		out = strconv.AppendInt(append(out, " SIZE="...), size, 10)
+	}
+	return c.queue(out, params, err)
+}
+
+// QueueRcpt adds RCPT to the next flight.
+func (c *Conn) QueueRcpt(to Path, params []string) error {
+	out, err := appendFramed(c.out, "RCPT TO:<", to)
+	return c.queue(out, params, err)
+}
+
+// queue ends a command that stands behind what is queued, and begins with a path.
+func (c *Conn) queue(out []byte, params []string, err error) error {
+	start := len(c.out)
+	for i := 0; i < len(params) && err == nil; i++ {
+		out, err = appendWord(append(out, ' '), params[i])
+	}
+	if err != nil {
+		return err
+	}
+	out = append(out, "\r\n"...)
+	if n := len(out) - start; n > MaxCommand {
+		return fmt.Errorf("%s command of %d octets is longer than %d", out[start:start+4], n, MaxCommand)
+	}
+	c.out = out
+	c.queued++
+	return nil
+}
+
+// appendFramed appends a command up to the bracket that closes its path. Paths are
+// well formed before they come here, and are looked at once more.
+func appendFramed(dst []byte, frame string, p Path) ([]byte, error) {
+	dst = append(dst, frame...)
+	start := len(dst)
+	dst = p.append(dst)
+	if word := dst[start:]; p != (Path{}) && !isPlainPath(word) {
+		switch s := string(word); {
+		case !isText(s):
+			return dst, errControl
+		case !isOnePath(s):
+			return dst, errMeaning
+		}
+	}
+	return append(dst, '>'), nil
+}
+
+// isPlainPath reports whether b has nothing that could mean anything but itself.
+func isPlainPath(b []byte) bool {
+	for _, c := range b {
+		if c <= ' ' || c >= 0x7f || c == '<' || c == '>' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+var errMeaning = errors.New("space, angle bracket or quote in a command, where it means something")
+
 // appendWord refuses what would be more, or something else, than one argument: a
 // control character or half a character anywhere; a space or an angle bracket
 // but around a path and, within it, in quotes, which mean nothing elsewhere.
@@ -51,7 +115,7 @@ func appendWord(dst []byte, word string) ([]byte, error) {
 		return dst, errControl
 	case word == "FROM:<>", word == "AUTH=<>": // RFC 5321, section 4.5.5; RFC 4954, section 5
 	case isPath && !isOnePath(inner), !isPath && strings.ContainsAny(word, " <>"):
-		return dst, errors.New("space, angle bracket or quote in a command, where it means something")
+		return dst, errMeaning
 	}
 	return append(dst, word...), nil
 }
@@ -117,6 +181,9 @@ func Parameter(keyword, value string) (string, error) {
 // character, and "+" and "=", become "+" and two hexadecimal digits. So do, as
 // that section allows, the characters that mean something around a path.
 func Xtext(s string) string {
+	if s == "" {
+		return ""
+	}
 	var b strings.Builder
 	for i := range len(s) {
 		if c := s[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`+="<>\`, c) >= 0 {
@@ -132,6 +199,9 @@ func Xtext(s string) string {
 // and so can be sent to any server. There a quote stands for itself, and strict
 // servers refuse it encoded.
 func Unitext(s string) string {
+	if s == "" {
+		return ""
+	}
 	var b strings.Builder
 	for _, r := range s {
 		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`+=<>\`, r) {

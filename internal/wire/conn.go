@@ -35,6 +35,9 @@ type Conn struct {
 	in, body []byte // buffers for messages, kept for the next one
 
 	ctx    context.Context // of the call that is being served, or nil
+	stop   func() bool     // ends the watch over ctx, or nil
+	onEnd  func()          // what happens when ctx ends
+	ended  chan struct{}   // and that it has happened
 	parked chan struct{}   // closed when the watch over an idle connection ended
 	heard  error           // what ended it; nil if the server spoke
 	waking atomic.Bool     // Unpark is ending it
@@ -84,29 +87,31 @@ func (m *meter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Guard cuts the connection when ctx ends, until release is called; errors of
-// the calls in between are then those of ctx. When release returns, nothing
-// that Guard started is running. It may be called again, to no effect, until the
-// next Guard.
-func (c *Conn) Guard(ctx context.Context) (release func()) {
+// Guard cuts the connection when ctx ends, until [Conn.Release] is called; errors
+// of the calls in between are then those of ctx.
+func (c *Conn) Guard(ctx context.Context) {
 	c.ctx = ctx
 	if ctx.Done() == nil {
-		return func() { c.ctx = nil }
+		return
 	}
-	cut := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		c.Cut()
-		close(cut)
-	})
-	return func() {
-		if c.ctx == nil {
-			return // has been called before
+	if c.onEnd == nil {
+		c.ended = make(chan struct{}, 1)
+		c.onEnd = func() {
+			c.Cut()
+			c.ended <- struct{}{}
 		}
-		if !stop() {
-			<-cut
-			c.fail(&LostError{ContextError(ctx)})
-		}
-		c.ctx = nil
+	}
+	c.stop = context.AfterFunc(ctx, c.onEnd)
+}
+
+// Release ends the last Guard. When it returns, nothing that Guard started is
+// running. It may be called again, to no effect.
+func (c *Conn) Release() {
+	ctx, stop := c.ctx, c.stop
+	c.ctx, c.stop = nil, nil
+	if stop != nil && !stop() {
+		<-c.ended
+		c.fail(&LostError{ContextError(ctx)})
 	}
 }
 

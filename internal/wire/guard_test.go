@@ -32,7 +32,8 @@ func TestGuardEnded(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := errors.New("had enough")
 		cancel(cause)
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		defer release()
 		_, err := c.Command(limit, "NOOP")
 		require.ErrorIs(t, err, context.Canceled)
@@ -44,7 +45,8 @@ func TestGuardEnded(t *testing.T) {
 func TestGuardReleaseTwice(t *testing.T) {
 	bubble(t, (*peer).silence, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		release()
 		release()
 		cancel()
@@ -70,7 +72,8 @@ func TestGuardEveryCall(t *testing.T) {
 					time.Sleep(rtt)
 					cause := errors.New("had enough")
 					since := clock()
-					release := c.Guard(guarded(t, after, cause))
+					c.Guard(guarded(t, after, cause))
+					release := c.Release
 					err := test.take(c)
 					if after < limit {
 						require.Equal(t, after, since())
@@ -94,7 +97,8 @@ func TestGuardLastWords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, size := range []int{1, 1000} {
 			c := NewConn(&halfDead{err: syscall.EPIPE, closed: make(chan struct{})})
-			release := c.Guard(guarded(t, lastWords/2, nil))
+			c.Guard(guarded(t, lastWords/2, nil))
+			release := c.Release
 			fillFlight(c, size)
 			since := clock()
 			require.ErrorIs(t, c.Send(limit, func(int, Reply) {}), context.Canceled)
@@ -109,7 +113,8 @@ func TestGuardDeadline(t *testing.T) {
 	bubble(t, (*peer).silence, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		defer release()
 		since := clock()
 		_, err := c.ReadReply(limit)
@@ -128,7 +133,8 @@ func TestGuardRelease(t *testing.T) {
 	}
 	bubble(t, serve, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		_, err := c.Command(limit, "NOOP")
 		require.NoError(t, err)
 		release()
@@ -138,7 +144,8 @@ func TestGuardRelease(t *testing.T) {
 		require.NoError(t, err)
 
 		ctx, cancel = context.WithCancel(t.Context())
-		release = c.Guard(ctx)
+		c.Guard(ctx)
+		release = c.Release
 		_, err = c.Command(limit, "NOOP")
 		require.NoError(t, err)
 		cancel() // before release
@@ -147,7 +154,8 @@ func TestGuardRelease(t *testing.T) {
 
 	})
 	bubble(t, serve, func(t *testing.T, c *Conn) {
-		release := c.Guard(context.Background()) // cannot end: costs nothing
+		c.Guard(context.Background()) // cannot end: costs nothing
+		release := c.Release
 		_, err := c.Command(limit, "NOOP")
 		require.NoError(t, err)
 		release()
@@ -161,7 +169,8 @@ func TestGuardReleaseWaits(t *testing.T) {
 		nc := &slowClose{}
 		c := NewConn(nc)
 		ctx, cancel := context.WithCancel(t.Context())
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		cancel()
 		synctest.Wait()
 		require.EqualValues(t, 1, nc.running.Load())

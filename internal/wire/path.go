@@ -16,6 +16,7 @@ const maxPath = 1000
 // The zero Path is the null reverse-path.
 type Path struct {
 	local, domain string // the local part without quotes and escapes
+	quoted        bool   // the local part needs quotes
 }
 
 // ParsePath reads a bare address: local@domain, where the local part may be
@@ -41,7 +42,7 @@ func ParsePath(s string) (Path, error) {
 	if err := checkDomain(domain); err != nil {
 		return Path{}, err
 	}
-	return Path{local, domain}, nil
+	return Path{local, domain, !isDotAtom(local)}, nil
 }
 
 // isControl includes the C1 controls and the line separators of Unicode, which
@@ -158,30 +159,38 @@ func checkLiteral(s string) error {
 // String returns p with quotes around the local part where it needs them, and
 // only there (RFC 5321, section 4.1.2).
 func (p Path) String() string {
+	return string(p.append(nil))
+}
+
+func (p Path) append(dst []byte) []byte {
 	if p == (Path{}) {
-		return ""
+		return dst
 	}
-	if isDotAtom(p.local) {
-		return p.local + "@" + p.domain
+	if !p.quoted {
+		dst = append(dst, p.local...)
+		dst = append(dst, '@')
+		return append(dst, p.domain...)
 	}
-	var b strings.Builder
-	b.WriteByte('"')
+	dst = append(dst, '"')
 	for i := range len(p.local) {
 		if c := p.local[i]; c == '"' || c == '\\' {
-			b.WriteByte('\\')
+			dst = append(dst, '\\')
 		}
-		b.WriteByte(p.local[i])
+		dst = append(dst, p.local[i])
 	}
-	return b.String() + `"@` + p.domain
+	dst = append(dst, `"@`...)
+	return append(dst, p.domain...)
 }
 
 func isDotAtom(s string) bool {
-	for atom := range strings.SplitSeq(s, ".") {
-		if atom == "" || strings.ContainsFunc(atom, func(r rune) bool { return !isAtext(r) }) {
+	dot := true // the last character was one, or there was none
+	for _, r := range s {
+		if r == '.' && dot || r != '.' && !isAtext(r) {
 			return false
 		}
+		dot = r == '.'
 	}
-	return true
+	return !dot
 }
 
 // UTF8 reports whether p needs SMTPUTF8, RFC 6531.

@@ -27,7 +27,8 @@ func TestQuitUnasked(t *testing.T) {
 func TestQuitCancelled(t *testing.T) {
 	bubble(t, func(s *peer) { s.want("") }, func(t *testing.T, c *Conn) {
 		ctx, cancel := context.WithCancel(t.Context())
-		release := c.Guard(ctx)
+		c.Guard(ctx)
+		release := c.Release
 		defer release()
 		cancel()
 		c.Quit()
