@@ -31,7 +31,7 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 			src = src[1:]
 		}
 	}
-	for { // what can be sent as it is, and then one octet that cannot
+	for { // what can be sent as it is, and then what cannot
 		if e.lineStart && !e.chunked && len(src) > 0 && src[0] == '.' {
 			dst = append(dst, '.')
 		}
@@ -49,9 +49,11 @@ func (e *encoder) append(dst, src []byte) ([]byte, error) {
 			e.cr, e.lineStart = true, false
 			return dst, nil
 		}
-		dst = append(dst, "\r\n"...)
+		for isBare(src) { // where there is one, there may be more
+			dst = append(dst, "\r\n"...)
+			src = src[1:]
+		}
 		e.lineStart = true
-		src = src[1:]
 	}
 }
 

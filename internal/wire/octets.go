@@ -50,6 +50,12 @@ func indexUnfit(b []byte, dots bool) int {
 	}
 }
 
+// isBare reports whether b begins with a CR or LF that is no half of a CRLF. Of a
+// CR that is all of b nobody knows yet.
+func isBare(b []byte) bool {
+	return len(b) > 0 && b[0] == '\n' || len(b) > 1 && b[0] == '\r' && b[1] != '\n'
+}
+
 // skipText returns where at i or behind it the first octet is that may be a CR or
 // LF, or the length of b: one from 10 to 15.
 func skipText(b []byte, i int) int {
