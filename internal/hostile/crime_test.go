@@ -139,6 +139,7 @@ type want struct {
 	takes   time.Duration
 
 	upgraded bool // after STARTTLS it is an injection
+	unsent   bool // the end of the message was not sent
 }
 
 // An outcome is one of three.
@@ -204,6 +205,12 @@ func doubtful() want {
 // in is w, after so long. Without, it takes less than a second.
 func (w want) in(d time.Duration) want {
 	w.takes = d
+	return w
+}
+
+// withoutEnd is w, and nobody has heard the end of the message.
+func (w want) withoutEnd() want {
+	w.unsent = true
 	return w
 }
 

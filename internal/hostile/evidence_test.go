@@ -14,7 +14,8 @@ import (
 type evidence struct {
 	clear, heard, said []byte // in cleartext; over TLS; by the server
 	judged             []int  // how much was said when a message had come to its end
-	flooded            bool   // more was said than there is here
+	numbers            []int  // of these messages
+	flooded            int    // how much had been said when more was said than is kept; 0: never
 	heap               uint64 // the most that there was in use
 }
 
@@ -83,11 +84,11 @@ func (e *evidence) ends() (at []int) {
 // for somebody, in its own order; 0 where it said none.
 func (e *evidence) verdicts() (codes []int) {
 	for _, at := range e.judged {
-		if e.flooded {
-			codes = append(codes, 0) // whatever that was, it was too much
-			continue
+		said := e.said[at:]
+		if e.flooded >= max(1, at) {
+			said = e.said[at:e.flooded] // what comes then is too much, whatever it is
 		}
-		codes = append(codes, verdict(string(e.said[at:])))
+		codes = append(codes, verdict(string(said)))
 	}
 	return codes
 }

@@ -81,7 +81,9 @@ func (v *villain) flood(s string) {
 	if _, err := v.conn.Write([]byte(s)); err != nil {
 		v.over = true
 	}
-	v.evidence.flooded = true
+	if v.evidence.flooded == 0 {
+		v.evidence.flooded = len(v.evidence.said)
+	}
 	v.evidence.watchHeap()
 }
 
@@ -102,6 +104,17 @@ func asUsual(v *villain) { v.usual(v) }
 func only(n int, m move) move {
 	return func(v *villain) {
 		if v.turns[v.now] == n {
+			m(v)
+			return
+		}
+		v.usual(v)
+	}
+}
+
+// once does something on the first connection only, the n-th time that it is its turn.
+func once(n int, m move) move {
+	return func(v *villain) {
+		if v.number == 1 && v.turns[v.now] == n {
 			m(v)
 			return
 		}

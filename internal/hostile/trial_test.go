@@ -242,12 +242,14 @@ func (x *trial) checkSecrecy() {
 		}
 	}
 	shown, touched := 0, 0
+	ports := map[bool]bool{}
 	for _, v := range x.all() {
 		if !v.trusted {
 			require.Empty(x.t, string(v.evidence.heard), "said to a server whose certificate is not the right one")
 		}
 		if v.evidence.tried() {
 			shown++
+			ports[v.implicit] = true
 		}
 		if v.evidence.touched() {
 			touched++
@@ -255,6 +257,7 @@ func (x *trial) checkSecrecy() {
 		require.LessOrEqual(x.t, v.evidence.logins(), max(1, x.c.logins), "the password was shown again")
 	}
 	require.LessOrEqual(x.t, shown, max(1, x.c.connections), "connections on which a login was tried")
+	require.LessOrEqual(x.t, len(ports), 1, "ports to which a login was tried")
 	require.LessOrEqual(x.t, touched, max(1, x.c.connections), "connections on which a message was begun")
 }
 
@@ -279,6 +282,7 @@ func (x *trial) checkOutcome(got result) {
 	switch {
 	case got.receipt != nil:
 		require.NotZero(x.t, ended, "a receipt for a message whose end nobody has heard")
+		require.NotZero(x.t, accepted, "a receipt for a message to which the server said no: %v", got.receipt.Reply)
 		require.Equal(x.t, 2, got.receipt.Reply.Code/100)
 		require.True(x.t, x.wasSaid(got.receipt.Reply), "a receipt that nobody gave: %v", got.receipt.Reply)
 	case x.c.garbled:

@@ -66,6 +66,7 @@ type villain struct {
 	mail     bool // was accepted
 	rcpts    int  // were accepted
 	arg      string
+	letter   int // number of the message that came last, if they have numbers
 	turns    map[moment]int
 	now      moment
 	usual    move // what a good server does now
@@ -211,17 +212,24 @@ func (v *villain) data() {
 	v.turn(text, func(*villain) {})
 	for line := ""; line != "." && !v.over; {
 		line = v.line()
+		v.note(line)
 	}
-	v.judge()
-	v.turn(end, says(queued))
+	v.judge(end, says(queued))
 }
 
 // judge ends a transaction: what is said next is the verdict, if there is one to give.
-func (v *villain) judge() {
-	if v.rcpts > 0 && !v.over {
-		v.evidence.judged = append(v.evidence.judged, len(v.evidence.said))
+func (v *villain) judge(m moment, usual move) {
+	e := &v.evidence
+	good := v.rcpts > 0 && !v.over
+	if good {
+		e.judged, e.numbers = append(e.judged, len(e.said)), append(e.numbers, 0)
 	}
 	v.mail, v.rcpts = false, 0
+	v.turn(m, usual)
+	if good {
+		e.numbers[len(e.numbers)-1] = v.letter
+	}
+	v.letter = 0
 }
 
 // queued is what a good server says to a message.
@@ -231,8 +239,7 @@ const queued = "250 2.0.0 queued as 4711"
 func (v *villain) chunk() {
 	good := v.rcpts > 0
 	if _, last, _ := strings.Cut(v.arg, " "); last == "LAST" {
-		v.judge()
-		v.turn(lastChunk, takes(map[bool]string{true: queued, false: "503 5.5.1 RCPT first"}[good]))
+		v.judge(lastChunk, takes(map[bool]string{true: queued, false: "503 5.5.1 RCPT first"}[good]))
 		return
 	}
 	v.turn(chunk, takes(map[bool]string{true: "250 2.0.0 more", false: "503 5.5.1 RCPT first"}[good]))
@@ -246,8 +253,18 @@ func (v *villain) size() (n int) {
 
 // read reads n octets of a message.
 func (v *villain) read(n int) {
-	if _, err := io.CopyN(io.Discard, v.in, int64(n)); err != nil {
+	var head bytes.Buffer
+	if _, err := io.CopyN(&head, v.in, int64(n)); err != nil {
 		v.over = true
+	}
+	line, _, _ := strings.Cut(head.String(), "\r\n")
+	v.note(line)
+}
+
+// note keeps the number of a message, if that is in a line.
+func (v *villain) note(line string) {
+	if number, ok := strings.CutPrefix(line, "X-Number: "); ok {
+		fmt.Sscan(number, &v.letter)
 	}
 }
 
