@@ -124,6 +124,7 @@ func run(ctx context.Context, args []string, out io.Writer, tell func(string)) (
 	nodes := nodemailer + " " + nodemailerVersion
 	if r.node, err = fetchNodemailer(ctx); err != nil {
 		nodes = fmt.Sprintf("without %s: %v", nodemailer, err)
+		r.without = []string{nodemailer}
 	} else {
 		defer func() { err = errors.Join(err, r.node.remove()) }()
 	}

@@ -24,6 +24,8 @@ type Conn struct {
 	opened  time.Time
 	in, out queue
 	current piece // being read
+	heard   bool  // something, since anything was said
+	turns   int
 	ending  sync.Once
 	pumps   sync.WaitGroup
 }
@@ -33,7 +35,7 @@ const chunk = 64 << 10
 
 // New makes nc, which was accepted just now, rtt long. It must be closed.
 func New(nc net.Conn, rtt time.Duration) *Conn {
-	c := &Conn{Conn: nc, half: rtt / 2, opened: time.Now()}
+	c := &Conn{Conn: nc, half: rtt / 2, opened: time.Now(), heard: true}
 	c.in.init()
 	c.out.init()
 	c.pumps.Go(c.receive)
@@ -82,7 +84,7 @@ func (c *Conn) transmit() {
 	}
 }
 
-// Read returns what has arrived. One goroutine at a time may call it.
+// Read returns what has arrived. One goroutine may read and write.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(c.current.data) == 0 {
 		if c.current.err == nil {
@@ -95,11 +97,20 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 	n := copy(p, c.current.data)
 	c.current.data = c.current.data[n:]
+	c.heard = true
 	return n, nil
 }
 
+// Turns is how often this end has answered: the number of round trips, but for
+// that of the TCP handshake. It may be called when nobody reads or writes.
+func (c *Conn) Turns() int { return c.turns }
+
 // Write sends p on its way, and does not wait.
 func (c *Conn) Write(p []byte) (int, error) {
+	if c.heard {
+		c.heard = false
+		c.turns++
+	}
 	c.out.push(piece{due: time.Now().Add(c.half), data: append([]byte(nil), p...)})
 	return len(p), nil
 }

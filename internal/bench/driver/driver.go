@@ -86,7 +86,7 @@ var kinds = [...]kind{
 	{"go-smtp", false, newGoSMTP},
 	{"net-smtp", false, newNetSMTP},
 	{"gomail", false, newGomail},
-	{"email", true, newEmail},
+	{"email", false, newEmail},
 	{"mox", false, newMox},
 }
 
@@ -103,9 +103,10 @@ func New(name string, t Target) (Driver, error) {
 	case kinds[i].pool || t.connections() == 1:
 		return kinds[i].make(t, config), nil
 	}
-	var all several
-	for range t.connections() {
-		all = append(all, kinds[i].make(t, config))
+	all := make(several, t.connections())
+	t.Connections = 1
+	for k := range all {
+		all[k] = kinds[i].make(t, config)
 	}
 	return all, nil
 }

@@ -116,6 +116,7 @@ func (p *Place) drop(nc net.Conn) {
 func (p *Place) serve(nc net.Conn, implicit bool) {
 	if p.setting.RTT > 0 {
 		far := delay.New(nc, p.setting.RTT)
+		defer func() { p.tally.turned(far.Turns()) }()
 		far.Arrive()
 		nc = far
 	}

@@ -62,7 +62,7 @@ func (s *session) run() error {
 		case errors.Is(err, errGone):
 			return nil
 		case err != nil:
-			return err
+			return errors.Join(err, s.flush())
 		}
 	}
 }

@@ -8,6 +8,7 @@ type Tally struct {
 	Octets      int      // of these, as they were before dots were doubled
 	Highest     int      // serial number
 	Connections int      // that authenticated
+	Turns       int      // of sessions over a distance that have ended: round trips, but for connecting
 	Wrong       []string // what else happened, the first few
 }
 
@@ -51,6 +52,12 @@ func (t *tally) connected() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.Connections++
+}
+
+func (t *tally) turned(n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.Turns += n
 }
 
 func (t *tally) wrong(err error) {
