@@ -68,8 +68,9 @@ type batch struct {
 	octets  int // of what is under way
 	results chan *waiter
 	leading sync.WaitGroup
-	refused error // credentials
-	over    bool  // nobody wants results any more
+	used    []*waiter // settled; what they are made of can be used again
+	refused error     // credentials
+	over    bool      // nobody wants results any more
 
 	mu       sync.Mutex
 	panicked any // what came out of a reader, for the goroutine of the loop
@@ -79,7 +80,7 @@ func newBatch(ctx context.Context, p *Pool, yield func(Result) bool) *batch {
 	sessions := max(1, orInt(p.MaxSessions, 4))
 	most := min(mostAhead, sessions*min(readAhead*p.window(), mostAhead))
 	return &batch{
-		p: p, ctx: ctx, quiet: context.WithoutCancel(ctx), yield: yield, most: most,
+		p: p, ctx: ctx, quiet: endless{ctx}, yield: yield, most: most,
 		under: make(map[*waiter]struct{}, most), results: make(chan *waiter, most),
 	}
 }
@@ -92,14 +93,16 @@ func (b *batch) add(m Message) bool {
 	if b.refused != nil {
 		return b.tell(Result{Index: i, Err: b.refused})
 	}
-	letter, err := prepare(b.ctx, m)
+	w := b.fresh()
+	err := w.letter.prepare(b.ctx, m)
 	if err == nil {
 		err = b.p.pace(b.ctx)
 	}
 	if err != nil {
 		return b.tell(Result{Index: i, Err: err}) && b.ctx.Err() == nil
 	}
-	b.enqueue(&waiter{letter: letter, ctx: b.quiet, owner: b, index: i})
+	*w = waiter{letter: w.letter, ctx: b.quiet, owner: b, index: i}
+	b.enqueue(w)
 	for !b.over && b.ctx.Err() == nil {
 		if len(b.under) >= b.most || b.octets >= mostOctetsAhead {
 			b.wait()
@@ -146,7 +149,7 @@ func (b *batch) enqueue(w *waiter) {
 			return
 		}
 		p.mu.Unlock()
-		if s.unpark() {
+		if s.conn.Unpark() {
 			p.mu.Lock()
 			b.lead(w, s)
 			p.mu.Unlock()
@@ -223,7 +226,20 @@ func (b *batch) settled(w *waiter) {
 	if isRefused(w.err) {
 		b.refused = w.err
 	}
-	b.tell(Result{Index: w.index, Receipt: w.receipt, Err: w.err})
+	r := Result{Index: w.index, Receipt: w.receipt, Err: w.err}
+	b.used = append(b.used, w)
+	b.tell(r)
+}
+
+// fresh returns a waiter for a message, one that is settled if there is any.
+func (b *batch) fresh() *waiter {
+	last := len(b.used) - 1
+	if last < 0 {
+		return &waiter{letter: new(parcel)}
+	}
+	w := b.used[last]
+	b.used = b.used[:last]
+	return w
 }
 
 // tell yields a result, if anybody wants it.

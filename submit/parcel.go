@@ -21,12 +21,17 @@ type parcel struct {
 	rcpt    map[string]*smtp.RcptOptions
 	body    *source
 
-	source      source       // the body, unless that is another's
-	one         [1]wire.Path // to, if it is one
-	transaction transaction  // the one under way
 	// What go-smtp has with the recipients, and SMTP has once.
 	by       *smtp.DeliverByOptions
 	priority *int
+
+	lent bool // to a run; nobody else waits for what becomes of it
+
+	// What it is made of, in one piece: body and to, mostly, and the transaction
+	// that is under way.
+	source      source
+	one         [1]wire.Path
+	transaction transaction
 }
 
 // prepare refuses what cannot be sent, before anybody is asked to take it.
@@ -75,6 +80,11 @@ func unreadable(ctx context.Context, err error) error {
 		return &Error{Err: &cause{text: "message cannot be read", err: invalid.Err}}
 	}
 	return &Error{Err: wire.ContextError(ctx)}
+}
+
+// forget lets go of what is the caller's.
+func (p *parcel) forget() {
+	*p = parcel{source: source{head: reusable(p.source.head)}, transaction: transaction{e: envelope{params: p.transaction.e.params}}}
 }
 
 // address reads the envelope.

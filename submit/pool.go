@@ -46,6 +46,8 @@ type Pool struct {
 	// Limiter is waited for before each message. Nil means none.
 	Limiter Limiter
 
+	letters sync.Pool // *parcel; what messages were made of, for others
+
 	mu       sync.Mutex // guards the fields below; not held across I/O
 	idle     []*pooled  // most recently used last
 	open     int        // sessions, being dialled, in use and idle
@@ -55,6 +57,8 @@ type Pool struct {
 	ceiling  ceiling
 	inFlight int // messages that runs carry
 	count    counters
+	watcher  *time.Timer // over idle sessions
+	watched  time.Time   // when it looks; zero if it does not
 	closed   bool
 	ended    chan struct{} // made by Close; closed when nothing is open
 }
@@ -73,7 +77,8 @@ type pooled struct {
 	sent    int       // messages offered
 	taken   int       // of these
 	retired bool      // it is to be closed: the server has enough of it
-	expiry  *time.Timer
+
+	idleSince time.Time
 }
 
 func (p *Pool) maxMessages() int { return orInt(p.MaxMessages, 1000) }
@@ -95,14 +100,23 @@ func (p *Pool) Submit(ctx context.Context, m Message) (*Receipt, error) {
 	if p.Transport == nil {
 		return nil, errNoTransport()
 	}
-	letter, err := prepare(ctx, m)
+	letter, ok := p.letters.Get().(*parcel)
+	if !ok {
+		letter = new(parcel)
+	}
+	err := letter.prepare(ctx, m)
+	if err == nil {
+		err = p.pace(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := p.pace(ctx); err != nil {
-		return nil, err
+	receipt, err := p.submit(ctx, letter)
+	if !letter.lent {
+		letter.forget()
+		p.letters.Put(letter)
 	}
-	return p.submit(ctx, letter)
+	return receipt, err
 }
 
 func errNoTransport() error { return &InvalidError{Field: "Pool.Transport", Reason: "is nil"} }

@@ -28,6 +28,14 @@ type waiter struct {
 	err     error
 }
 
+// endless is a context without its end. What context.WithoutCancel returns asks for
+// memory whenever it is asked for a value.
+type endless struct{ context.Context }
+
+func (endless) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+func (endless) Done() <-chan struct{}                   { return nil }
+func (endless) Err() error                              { return nil }
+
 // An owner waits for what becomes of a waiter.
 type owner interface {
 	// lead says that w is to submit by itself: over s, or with leave to open a
@@ -80,7 +88,7 @@ func (p *Pool) take(ctx context.Context, letter *parcel, first bool) (*pooled, *
 			return nil, nil, err
 		case s == nil:
 			return nil, c, nil
-		case s.unpark():
+		case s.conn.Unpark():
 			return s, nil, nil
 		}
 		// It died while it was idle. What takes its place may be idle, too.
@@ -100,7 +108,7 @@ func (p *Pool) takeOrQueue(ctx context.Context, letter *parcel, first bool) (*po
 		return s, nil, nil
 	}
 	c := &call{turn: make(chan *pooled, 1), done: make(chan struct{})}
-	c.waiter = waiter{letter: letter, ctx: context.WithoutCancel(ctx), owner: c}
+	c.waiter = waiter{letter: letter, ctx: endless{ctx}, owner: c}
 	if first {
 		p.waiting = append(p.waiting, &c.waiter)
 	} else {
@@ -185,6 +193,7 @@ func (p *Pool) leave(ctx context.Context, w *waiter) error {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 	case carried, begun:
 		w.run.forget(w)
+		w.letter.lent = true
 	default:
 		return nil
 	}
@@ -215,9 +224,9 @@ func (p *Pool) giveBack(s *pooled) {
 		p.free()
 		return
 	default:
+		s.idleSince = time.Now()
 		p.idle = append(p.idle, s)
-		s.conn.Park(func() { p.evict(s, s.drop) })
-		s.expire(p)
+		p.watch(min(unwatched, p.maxIdle()))
 	}
 	p.mu.Unlock()
 }
@@ -264,41 +273,6 @@ func (p *Pool) free() {
 	}
 }
 
-// expire closes s when it has been idle for long enough. No goroutine waits for
-// that.
-func (s *pooled) expire(p *Pool) {
-	s.expiry = time.AfterFunc(p.maxIdle(), func() { p.evict(s, s.leave) })
-}
-
-// unpark makes an idle session ready for use, and reports whether it is alive.
-func (s *pooled) unpark() bool {
-	s.expiry.Stop()
-	return s.conn.Unpark()
-}
-
-// evict ends a session that has been idle for too long or has died, unless
-// somebody was faster and uses it.
-func (p *Pool) evict(s *pooled, end func()) {
-	p.mu.Lock()
-	i := slices.Index(p.idle, s)
-	if i >= 0 {
-		p.idle = slices.Delete(p.idle, i, i+1)
-	}
-	p.mu.Unlock()
-	if i >= 0 {
-		end()
-		p.free()
-	}
-}
-
-// drop ends a session that the watch over it, which calls drop, found dead.
-func (s *pooled) drop() {
-	s.expiry.Stop()
-	s.abandon()
-}
-
-func (s *pooled) leave() { s.Close() }
-
 // Close closes the pool: who waits for a session, or comes later, gets an error
 // that matches [ErrClosed]. It waits for the messages under way, to end them
 // sooner end their contexts. It returns nil.
@@ -312,6 +286,9 @@ func (p *Pool) Close() error {
 		if p.open == 0 {
 			close(p.ended)
 		}
+	}
+	if p.watcher != nil {
+		p.watcher.Stop()
 	}
 	idle, waiting := p.idle, p.waiting
 	p.idle, p.waiting = nil, nil
@@ -327,7 +304,7 @@ func (p *Pool) Close() error {
 		w.owner.settle(w)
 	}
 	for _, s := range idle {
-		s.unpark()
+		s.conn.Unpark()
 		s.Close()
 		p.free()
 	}

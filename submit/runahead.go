@@ -151,7 +151,7 @@ func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 		return verdict, t.sent(false, err)
 	}
 	t.began = time.Now()
-	verdict, err = conn.ReadReply(timeouts.verdict())
+	verdict, err = conn.ReadReplyTo(t.deed().line[:0], timeouts.verdict())
 	if err != nil {
 		err = t.doubt(r.s.failure(PhaseVerdict, err).Err)
 		t.step(PhaseVerdict, err)

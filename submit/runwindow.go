@@ -219,11 +219,12 @@ func (r *run) readAll(t *transaction) bool {
 	timeouts := t.s.config.Timeouts
 	n := t.replies()
 	for i := range n {
+		var lines []string
 		limit := timeouts.command()
 		if i == n-1 {
-			limit = timeouts.verdict()
+			lines, limit = t.deed().line[:0], timeouts.verdict()
 		}
-		reply, err := t.s.conn.ReadReply(limit)
+		reply, err := t.s.conn.ReadReplyTo(lines, limit)
 		if err != nil {
 			return false
 		}

@@ -30,6 +30,7 @@ type transaction struct {
 	data     wire.Reply // to the tail, or to DATA
 	farewell *Error     // a 421, to whichever of them
 	kept     int        // octets of what was said to refuse recipients
+	drawn    *deed      // the receipt to be, or nil
 }
 
 // A tail is what leaves in one flight with the recipients.
@@ -415,7 +416,7 @@ func (t *transaction) sent(ended bool, err error) error {
 // uncertain.
 func (t *transaction) verdict() (*Receipt, error) {
 	t.began = time.Now()
-	r, err := t.s.conn.ReadReply(t.s.config.Timeouts.verdict())
+	r, err := t.s.conn.ReadReplyTo(t.deed().line[:0], t.s.config.Timeouts.verdict())
 	if err != nil {
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
 		t.step(PhaseVerdict, err)
@@ -451,17 +452,24 @@ func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
 
 // receipt says that the server has taken the message.
 func (t *transaction) receipt(r wire.Reply) *Receipt {
-	made := &struct { // in one piece
-		Receipt
-		line [1]string
-	}{Receipt: Receipt{Endpoint: t.s.endpoint, Reply: Reply(r), Refused: t.refused, TLS: t.s.tls}}
-	if len(r.Lines) == 1 { // the caller's
-		made.line[0] = r.Lines[0]
-		made.Reply.Lines = made.line[:]
-	} else {
-		made.Reply.Lines = slices.Clone(r.Lines)
+	d := t.deed()
+	d.Receipt = Receipt{Endpoint: t.s.endpoint, Reply: Reply(r), Refused: t.refused, TLS: t.s.tls}
+	d.Reply.Lines = append(d.line[:0], r.Lines...) // the caller's
+	return &d.Receipt
+}
+
+// A deed is a receipt with room for what the server says, in one piece.
+type deed struct {
+	Receipt
+	line [1]string
+}
+
+// deed returns that of the transaction.
+func (t *transaction) deed() *deed {
+	if t.drawn == nil {
+		t.drawn = new(deed)
 	}
-	return &made.Receipt
+	return t.drawn
 }
 
 func (t *transaction) doubt(err error) error {

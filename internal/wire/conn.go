@@ -219,24 +219,28 @@ func (c *Conn) Mark() int64 { return c.handed + int64(len(c.out)) }
 func (c *Conn) Reached(mark int64) bool { return c.handed >= mark }
 
 // ReadReply reads the next reply, within limit. A 421 ends the connection.
-func (c *Conn) ReadReply(limit time.Duration) (Reply, error) {
+func (c *Conn) ReadReply(limit time.Duration) (Reply, error) { return c.ReadReplyTo(nil, limit) }
+
+// ReadReplyTo is ReadReply for a reply that is to be kept: if there is room for
+// its lines in lines, which is empty, that is where they are.
+func (c *Conn) ReadReplyTo(lines []string, limit time.Duration) (Reply, error) {
 	if err := c.broke(); err != nil {
 		return Reply{}, err
 	}
-	r, err := c.receive(limit)
+	r, err := c.receive(lines, limit)
 	if err == nil && r.Code == 421 {
 		c.fail(&LostError{io.EOF})
 	}
 	return r, c.broken(err, limit)
 }
 
-func (c *Conn) receive(limit time.Duration) (Reply, error) {
+func (c *Conn) receive(lines []string, limit time.Duration) (Reply, error) {
 	c.limit, c.waiting = limit, true
 	defer func() { c.waiting = false }()
 	if c.secret {
-		return readReplyOf(c.br, MaxAuthLine, nil) // may be a challenge: RFC 4954, section 4
+		return readReplyOf(c.br, MaxAuthLine, nil, lines) // may be a challenge: RFC 4954, section 4
 	}
-	return readReplyOf(c.br, MaxLine, &c.seen)
+	return readReplyOf(c.br, MaxLine, &c.seen, lines)
 }
 
 // broken breaks the connection with what ended a read or a write, if anything.

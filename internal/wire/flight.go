@@ -167,7 +167,7 @@ func (c *Conn) collect(n int, limits Limits, each func(i int, r Reply)) (limit t
 		if i == n-1 {
 			limit = limits.Last
 		}
-		r, err := c.receive(limit)
+		r, err := c.receive(nil, limit)
 		if err != nil {
 			return limit, err
 		}

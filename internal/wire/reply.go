@@ -83,12 +83,13 @@ func malformed(format string, args ...any) error {
 
 // readReply reads one reply of one or more lines. The reader's buffer must hold
 // MaxLine octets.
-func readReply(br *bufio.Reader) (Reply, error) { return readReplyOf(br, MaxLine, nil) }
+func readReply(br *bufio.Reader) (Reply, error) { return readReplyOf(br, MaxLine, nil, nil) }
 
 // readReplyOf is readReply for lines of up to longest octets. What was seen
-// before, if not nil, need not be taken apart once more.
-func readReplyOf(br *bufio.Reader, longest int, before *seen) (Reply, error) {
-	var r Reply
+// before, if not nil, need not be taken apart once more. The lines are appended to
+// lines, which is empty and may be nil.
+func readReplyOf(br *bufio.Reader, longest int, before *seen, lines []string) (Reply, error) {
+	r := Reply{Lines: lines}
 	size := 0
 	for {
 		line, err := readLine(br, longest)

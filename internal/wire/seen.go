@@ -1,6 +1,9 @@
 package wire
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // seen is a small memory of replies of one line. A server says the same to every
 // MAIL, to every RCPT and to every RSET: to know the line again is to be done with
@@ -44,6 +47,7 @@ func (s *seen) note(line []byte, r Reply) {
 	sum := maphash.Bytes(s.seed, line)
 	for _, earlier := range s.once {
 		if earlier == sum {
+			r.Lines = slices.Clone(r.Lines) // those may be somebody's
 			s.entries[s.next] = seenReply{string(line), r}
 			s.next = (s.next + 1) % len(s.entries)
 			return
