@@ -44,10 +44,14 @@ func (r *runner) first(ctx context.Context) ([]table, error) {
 	for i, trouble := range troubles {
 		t.head = append(t.head, trouble.label)
 		r.tell("a port does not work: " + trouble.label)
+		port, err := r.broken(trouble.fault)
+		if err != nil {
+			return nil, err
+		}
 		errs := make([]error, len(list))
 		var work sync.WaitGroup
 		for k := range list {
-			try := func() { errs[k] = r.tryTrouble(ctx, list[k], i, &cells[k][i]) }
+			try := func() { errs[k] = r.tryTrouble(ctx, list[k], i, port, &cells[k][i]) }
 			if k == 0 || trouble.fault == "" {
 				try()
 			} else { // they wait for most of the time, and can do so together
@@ -78,8 +82,16 @@ func (r *runner) peers() (list []contender) {
 	return list
 }
 
+// broken returns a port that does not work, if it is the port that does not.
+func (r *runner) broken(how string) (port int, err error) {
+	if how == "" || how == otherMode {
+		return 0, nil
+	}
+	return r.stage.broken(how)
+}
+
 // tryTrouble fills a cell.
-func (r *runner) tryTrouble(ctx context.Context, c contender, i int, cell *string) error {
+func (r *runner) tryTrouble(ctx context.Context, c contender, i, port int, cell *string) error {
 	trouble := troubles[i]
 	s, err := r.stage.open(sink.Setting{Pipelining: true, Chunking: true})
 	if err != nil {
@@ -87,18 +99,16 @@ func (r *runner) tryTrouble(ctx context.Context, c contender, i int, cell *strin
 	}
 	target := s.target(c)
 	target.Upgrade = trouble.starttls
-	port, healthy := &target.Implicit, target.STARTTLS
+	at, other := &target.Implicit, target.STARTTLS
 	if trouble.starttls {
-		port, healthy = &target.STARTTLS, target.Implicit
+		at, other = &target.STARTTLS, target.Implicit
 	}
 	switch trouble.fault {
 	case "":
 	case otherMode:
-		*port = healthy
+		*at = other
 	default:
-		if *port, err = r.stage.broken(trouble.fault); err != nil {
-			return err
-		}
+		*at = port
 	}
 	patience := r.patience
 	if c.ours {
