@@ -2,8 +2,10 @@ package negotiate
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"strconv"
+	"sync"
 
 	"github.com/mailport/mailport/submit"
 )
@@ -48,6 +50,8 @@ type Negotiator struct {
 
 	recollection recollection
 	quirks       submit.Quirks
+	keep         sync.Once
+	sessions     tls.ClientSessionCache
 }
 
 var (
@@ -64,7 +68,7 @@ var (
 // one negotiates, and the others wait for what it finds: to dial that, each for
 // itself, or to fail with the same error.
 func (n *Negotiator) Dial(ctx context.Context) (*submit.Session, error) {
-	candidates, err := n.candidatesWith(n.forgetting())
+	candidates, err := n.candidatesWith(n.keeping(n.forgetting()))
 	if err == nil {
 		err = check(candidates)
 	}
@@ -151,9 +155,6 @@ func (n *Negotiator) bothModes(c submit.Config) ([]submit.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Quirks == nil {
-		c.Quirks = &n.quirks // the transports are made anew for each call
-	}
 	list := []submit.Transport{
 		&submit.ImplicitTLS{Host: host, Port: orPort(n.ImplicitPort, n.Port), Config: c},
 		&submit.STARTTLS{Host: host, Port: orPort(n.STARTTLSPort, n.Port), Config: c},
@@ -162,6 +163,23 @@ func (n *Negotiator) bothModes(c submit.Config) ([]submit.Transport, error) {
 		list[0], list[1] = list[1], list[0]
 	}
 	return list, nil
+}
+
+// keeping has the transports, which are made anew for each call, keep with n what a
+// transport keeps from one session to the next.
+func (n *Negotiator) keeping(c submit.Config) submit.Config {
+	if c.Quirks == nil {
+		c.Quirks = &n.quirks
+	}
+	if c.TLS == nil {
+		c.TLS = &tls.Config{}
+	}
+	if c.TLS.ClientSessionCache == nil && c.TLS.VerifyPeerCertificate == nil { // which a resumed session goes past
+		n.keep.Do(func() { n.sessions = tls.NewLRUClientSessionCache(0) })
+		c.TLS = c.TLS.Clone()
+		c.TLS.ClientSessionCache = n.sessions
+	}
+	return c
 }
 
 func orPort(port, otherwise int) int {

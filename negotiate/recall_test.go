@@ -288,6 +288,7 @@ func TestForgottenOnFailure(t *testing.T) {
 				p.BlackHole(at465)
 				n := p.negotiator(negotiate.Policy{Remember: time.Hour})
 				n.Memory = d
+				n.TLS.SessionTicketsDisabled = true // or a new certificate would not be seen
 				connect(t, n)
 				p.Refuse(at465)
 				test.setUp(p)

@@ -14,13 +14,14 @@ import (
 
 // dial opens a session with e; upgrade tells STARTTLS from implicit TLS. What
 // fails leaves no connection behind.
-func dial(ctx context.Context, e Endpoint, c Config, upgrade bool, known *learnt) (*Session, error) {
+func dial(ctx context.Context, e Endpoint, c Config, upgrade bool, m *memory) (*Session, error) {
 	s := newSession(e, c)
-	s.learnt = c.learntBy(e, known)
+	s.learnt = c.learntBy(e, &m.learnt)
 	tlsConfig, err := s.check()
 	if err != nil {
 		return nil, err
 	}
+	m.resume(tlsConfig)
 	s.watchCertificate(tlsConfig)
 	nc, err := s.connect(ctx, tlsConfig)
 	if err != nil {

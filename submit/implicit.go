@@ -10,7 +10,7 @@ type ImplicitTLS struct {
 	Port int    // 0: 465
 	Config
 
-	learnt learnt
+	kept kept
 }
 
 var (
@@ -32,7 +32,7 @@ func (t *ImplicitTLS) Check() error {
 
 // Dial opens a session: TCP, TLS, greeting, EHLO. It sends no credentials.
 func (t *ImplicitTLS) Dial(ctx context.Context) (*Session, error) {
-	return dial(ctx, t.Endpoint(), t.Config, false, &t.learnt)
+	return dial(ctx, t.Endpoint(), t.Config, false, t.kept.get())
 }
 
 // Submit sends m over a session of its own, see [Over].

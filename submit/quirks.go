@@ -21,8 +21,7 @@ func (q *Quirks) of(e Endpoint) *learnt {
 	return known.(*learnt)
 }
 
-// learnt is what is known of a server by having tried. It is not an
-// [atomic.Uint32], since transports are structs that people copy.
+// learnt is what is known of a server by having tried.
 type learnt struct {
 	bits uint32
 }

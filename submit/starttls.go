@@ -13,7 +13,7 @@ type STARTTLS struct {
 	Port int    // 0: 587
 	Config
 
-	learnt learnt
+	kept kept
 }
 
 var (
@@ -36,7 +36,7 @@ func (t *STARTTLS) Check() error {
 // Dial opens a session: TCP, greeting, EHLO, STARTTLS, TLS, and EHLO again,
 // since nothing that was said in cleartext counts. It sends no credentials.
 func (t *STARTTLS) Dial(ctx context.Context) (*Session, error) {
-	return dial(ctx, t.Endpoint(), t.Config, true, &t.learnt)
+	return dial(ctx, t.Endpoint(), t.Config, true, t.kept.get())
 }
 
 // Submit sends m over a session of its own, see [Over].
