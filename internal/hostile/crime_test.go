@@ -65,7 +65,6 @@ type setting struct {
 	tls         func(*tls.Config)
 	credentials func() auth.Credentials
 	message     func(*submit.Message)
-	config      func(*submit.Config)
 	client      client
 	garbled     bool // it says more than one thing, of which the first counts
 	kind        kind // how much of it is played

@@ -2,13 +2,15 @@
 // people in between, that mean harm. There is nothing to import: it is a table of
 // cases, which its tests play.
 //
-// To add a case, add a line to one of the tables: stripping, injections,
-// certificates, replies, logins, transactions, endings. It has a name, the ports
-// where it makes sense, what the server does in place of the usual, and what must
-// come of that:
+// To add a case, add a line to one of the tables, each of which is a function in a
+// file of its name; hostile_test.go lists them. A case has a name, the ports where it
+// makes sense, what the server does in place of the usual, and what must come of that:
 //
-//	{"refused for now", on587, does{starttls: says("454 not now")},
-//		fails(implicitOnly, submit.PhaseStartTLS, submit.ErrNoSTARTTLS)},
+//	row{"refused for now", on587, does{starttls: says("454 not now")},
+//		fails(implicitOnly, submit.PhaseStartTLS, submit.ErrNoSTARTTLS)}
+//
+// Crimes against several messages of one pool are in a table of their own, with how
+// many of them must have which end.
 //
 // # The server
 //
@@ -27,7 +29,8 @@
 //     wire is there a password, in any base64, or a part of the message;
 //   - nor is there in what was said over TLS to a server that does not have the
 //     right certificate;
-//   - credentials were shown once, to one connection, and the message once;
+//   - credentials were shown once, over one connection, and the message once; where a
+//     case is of BDAT that is not known after all, over two of one port;
 //   - there is a receipt or an error, and a receipt exactly if the server said so
 //     to the end of the whole message;
 //   - the outcome is uncertain only if the end of the message was sent, and nothing

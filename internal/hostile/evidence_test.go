@@ -12,11 +12,12 @@ import (
 
 // Evidence is what a server has heard on one connection, above TLS, and said.
 type evidence struct {
-	clear, heard, said []byte // in cleartext; over TLS; by the server
-	judged             []int  // how much was said when a message had come to its end
-	numbers            []int  // of these messages
-	flooded            int    // how much had been said when more was said than is kept; 0: never
-	heap               uint64 // the most that there was in use
+	clear, heard, said []byte   // in cleartext; over TLS; by the server
+	judged             []int    // how much was said when a message had come to its end
+	numbers            []int    // of these messages
+	tooMuch            []moment // what should not have been said
+	flooded            int      // how much had been said when more was said than is kept; 0: never
+	heap               uint64   // the most that there was in use
 }
 
 func (e *evidence) hear(octets []byte, secure bool) {

@@ -14,8 +14,9 @@ import (
 	"github.com/mailport/mailport/submit"
 )
 
-// handshakes12 etc. are ways of TLS that do not come to a certificate, or to a good
-// end in spite of one.
+// handshakesGoneWrong are those that do not come to a certificate, or to no good end
+// though that is the right one. TLS and its limits are those of crypto/tls; what is
+// made of its errors is not.
 func handshakesGoneWrong() (all []crime) {
 	broken := fails(goesOn, submit.PhaseHandshake, submit.ErrInsecure)
 	lost := fails(goesOn, submit.PhaseHandshake, submit.ErrTemporary, submit.ErrUnreachable)

@@ -84,7 +84,9 @@ func (v *villain) flood(s string) {
 	if v.evidence.flooded == 0 {
 		v.evidence.flooded = len(v.evidence.said)
 	}
-	v.evidence.watchHeap()
+	if v.evidence.watchHeap(); v.evidence.heap > 8*maxHeap {
+		v.over = true // it has been shown
+	}
 }
 
 // drips says octets one by one, so long after each other.
@@ -99,6 +101,13 @@ func drips(every time.Duration, s string) move {
 
 // asUsual does what a good server does.
 func asUsual(v *villain) { v.usual(v) }
+
+// unanswered does what a good server does, but for saying so.
+func unanswered(v *villain) {
+	v.mute = true
+	v.usual(v)
+	v.mute = false
+}
 
 // only does something the n-th time that it is its turn, and what is usual otherwise.
 func only(n int, m move) move {

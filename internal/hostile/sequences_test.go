@@ -215,15 +215,15 @@ func together(pipelining bool) (list []sequence) {
 	add("two answers to DATA", 2, does{data: once(2, says("354 go", "354 go"))}, tally{n - 1, 1, 0})
 	add("a verdict with the 354", 2, does{data: once(2, says("354 go", queued))}, tally{n - 1, 1, 0})
 	if pipelining {
-		add("no answer to MAIL", 2, does{sender: once(2, nothing)}, tally{n - 1, 1, 0})
+		add("no answer to MAIL", 2, does{sender: once(2, unanswered)}, tally{n - 1, 1, 0})
 	} else {
-		add("no answer to MAIL", 2, does{sender: once(2, nothing)}, all)
+		add("no answer to MAIL", 2, does{sender: once(2, unanswered)}, all)
 		slow(5 * time.Minute)
 	}
 	if pipelining {
-		add("no answer to RCPT", 2, does{recipient: once(2, nothing)}, tally{n - 1, 1, 0})
+		add("no answer to RCPT", 2, does{recipient: once(2, unanswered)}, tally{n - 1, 1, 0})
 	} else {
-		add("no answer to RCPT", 2, does{recipient: once(2, nothing)}, all)
+		add("no answer to RCPT", 2, does{recipient: once(2, unanswered)}, all)
 		slow(5 * time.Minute)
 	}
 	return list
@@ -261,7 +261,7 @@ func windows() (list []sequence) {
 	slow(5 * time.Minute)
 	add("two verdicts", 2, does{lastChunk: once(10, takes(queued+"\r\n"+queued))}, all)
 	add("two answers to MAIL", 2, does{sender: once(10, says("250 ok", "250 ok"))}, all)
-	add("no answer to MAIL", 2, does{sender: once(10, nothing)}, tally{n - 1, 0, 1})
+	add("no answer to MAIL", 2, does{sender: once(10, unanswered)}, tally{n - 1, 0, 1})
 	slow(10 * time.Minute)
 	return list
 }

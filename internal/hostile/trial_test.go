@@ -45,7 +45,7 @@ type trial struct {
 	report   *negotiate.Report
 }
 
-// A verdict of the client's.
+// A result is what the client says.
 type result struct {
 	receipt *submit.Receipt
 	err     error
@@ -180,9 +180,6 @@ func (x *trial) submit(p negotiate.Policy) result {
 		},
 		Observe: func(_ context.Context, r *negotiate.Report) { x.report = r },
 	}
-	if x.c.config != nil {
-		x.c.config(&n.Config)
-	}
 	began := time.Now()
 	var got result
 	if x.c.client != nil {
@@ -240,6 +237,7 @@ func (x *trial) checkSecrecy() {
 			verb, _, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
 			require.Contains(x.t, []string{"EHLO", "STARTTLS", "QUIT"}, verb, "said in cleartext")
 		}
+		requireOneHandshake(x.t, w.said[len(clear):])
 	}
 	shown, touched := 0, 0
 	ports := map[bool]bool{}
@@ -261,12 +259,24 @@ func (x *trial) checkSecrecy() {
 	require.LessOrEqual(x.t, touched, max(1, x.c.connections), "connections on which a message was begun")
 }
 
+// requireOneHandshake holds that a client says nothing of another handshake once it
+// has said anything else: there is no renegotiation. In TLS 1.3 there is none to see.
+func requireOneHandshake(t *testing.T, records []byte) {
+	for seen := false; len(records) >= 5; {
+		kind, size := records[0], 5+int(records[3])<<8+int(records[4])
+		require.False(t, seen && kind == ofHandshake, "another handshake")
+		seen = seen || kind == applicationData
+		records = records[min(size, len(records)):]
+	}
+}
+
 // checkOutcome holds promise 3: what the client says is what the server said.
 func (x *trial) checkOutcome(got result) {
 	require.NotEqual(x.t, got.receipt == nil, got.err == nil, "a receipt or an error, never both")
 	ended, perhaps, accepted := 0, 0, 0
 	for _, v := range x.all() {
 		ended += len(v.evidence.ends())
+		require.Empty(x.t, v.evidence.tooMuch, "said though it was no use")
 		for _, code := range v.evidence.verdicts() {
 			switch code / 100 {
 			case 2:

@@ -34,7 +34,6 @@ const (
 	chunk     moment = "BDAT"      // the command; the chunk comes
 	lastChunk moment = "BDAT LAST" // likewise
 	reset     moment = "RSET"      //
-	noop      moment = "NOOP"      //
 	quit      moment = "QUIT"      //
 	offHook   moment = "off hook"  // a command that is none of these
 )
@@ -69,6 +68,9 @@ type villain struct {
 	letter   int // number of the message that came last, if they have numbers
 	turns    map[moment]int
 	now      moment
+	began    int  // how much had been said then
+	mute     bool // what would be said is not
+	unsaid   string
 	usual    move // what a good server does now
 	evidence evidence
 }
@@ -77,7 +79,7 @@ type villain struct {
 func (v *villain) attend() {
 	defer v.raw.Close()
 	v.speakOver(v.raw)
-	v.turn(connect, func(*villain) {})
+	v.turn(connect, nothing)
 	if v.implicit {
 		v.turn(handshake, handshakes)
 	}
@@ -93,6 +95,7 @@ func (v *villain) turn(m moment, usual move) {
 		return
 	}
 	v.turns[m]++
+	v.began, v.unsaid = len(v.evidence.said), ""
 	v.now, v.usual = m, usual
 	if own := v.does[m]; own != nil {
 		own(v)
@@ -121,6 +124,10 @@ func (e *ear) Read(p []byte) (int, error) {
 // say says octets as they are.
 func (v *villain) say(octets string) {
 	if v.over {
+		return
+	}
+	if v.mute {
+		v.unsaid += octets
 		return
 	}
 	if _, err := io.WriteString(v.conn, octets); err != nil {
@@ -167,7 +174,7 @@ func (v *villain) command() {
 		}
 	case starttls:
 		v.turn(m, says("220 2.0.0 go ahead"))
-		if v.lastCode() == "220" && !v.secure {
+		if v.code() == "220" && !v.secure {
 			if v.does[handshake] != nil {
 				time.Sleep(rtt) // until the client has begun: what is said before is another crime
 			}
@@ -177,10 +184,10 @@ func (v *villain) command() {
 		v.turn(m, logsIn)
 	case sender:
 		v.turn(m, accepts(!v.mail))
-		v.mail = v.mail || strings.HasPrefix(v.lastCode(), "2")
+		v.mail = v.mail || strings.HasPrefix(v.code(), "2")
 	case recipient:
 		v.turn(m, accepts(v.mail))
-		if strings.HasPrefix(v.lastCode(), "2") {
+		if strings.HasPrefix(v.code(), "2") {
 			v.rcpts++
 		}
 	case data:
@@ -189,8 +196,6 @@ func (v *villain) command() {
 		v.chunk()
 	case reset:
 		v.mail, v.rcpts = false, 0
-		v.turn(m, says("250 2.0.0 ok"))
-	case noop:
 		v.turn(m, says("250 2.0.0 ok"))
 	case quit:
 		v.turn(m, then(says("221 2.0.0 bye"), hangsUp))
@@ -206,10 +211,10 @@ func (v *villain) data() {
 	} else {
 		v.turn(data, says("503 5.5.1 RCPT first"))
 	}
-	if v.lastCode() != "354" {
+	if v.code() != "354" {
 		return
 	}
-	v.turn(text, func(*villain) {})
+	v.turn(text, nothing)
 	for line := ""; line != "." && !v.over; {
 		line = v.line()
 		v.note(line)
@@ -268,11 +273,10 @@ func (v *villain) note(line string) {
 	}
 }
 
-// lastCode is the code of the last line that was said.
-func (v *villain) lastCode() string {
-	said := bytes.TrimRight(v.evidence.said, "\r\n")
-	said = said[bytes.LastIndexByte(said, '\n')+1:]
-	return string(said[:min(3, len(said))])
+// code is that of the first reply that was said in this turn, or would have been.
+func (v *villain) code() string {
+	said := string(v.evidence.said[v.began:]) + v.unsaid
+	return said[:min(3, len(said))]
 }
 
 // handshakes begins TLS.
