@@ -99,6 +99,8 @@ func (r *runner) warm(rtt time.Duration) int {
 func (r *runner) manyFor(c contender, rtt time.Duration, chunking bool) int {
 	const window = 32 // round trips, of who has several messages in each
 	switch {
+	case c.batch == unbounded && chunking && rtt > 0:
+		return r.far
 	case c.batch == unbounded && chunking:
 		return r.messages
 	case rtt == 0 && c.ours:

@@ -8,7 +8,8 @@
 //
 // Other flags:
 //
-//	-messages N               of the fastest clients in a round; default 20000
+//	-messages N               of the fastest clients in a round; default 20000 without
+//	                          delay, and 8000 with it
 //	-format text|markdown     default text
 //	-large N                  MiB of the large message; default 200
 //
@@ -81,7 +82,7 @@ func parse(args []string) (o options, err error) {
 		o.scale = quick()
 	}
 	if *messages > 0 {
-		o.messages = max(*messages, 200)
+		o.messages, o.far = max(*messages, 200), *messages
 	}
 	if *mebibytes > 0 {
 		o.large = *mebibytes << 20

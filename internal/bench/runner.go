@@ -18,7 +18,8 @@ const size = 2048
 // A scale says how much work is done.
 type scale struct {
 	rounds      int // of which the median counts
-	messages    int // of who is fast, at most
+	messages    int // of who is fast, next door
+	far         int // of who is fast, at a distance
 	slow        int // messages of who waits for round trips
 	rtts        []time.Duration
 	coldRTT     time.Duration
@@ -32,7 +33,7 @@ type scale struct {
 
 func full() scale {
 	return scale{
-		rounds: 3, messages: 20_000, slow: 4,
+		rounds: 3, messages: 20_000, far: 8000, slow: 4,
 		rtts:    []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond},
 		coldRTT: 100 * time.Millisecond, patience: 20 * time.Second,
 		large: 200 << 20,
@@ -43,7 +44,7 @@ func full() scale {
 
 func quick() scale {
 	return scale{
-		rounds: 1, messages: 2000, slow: 2,
+		rounds: 1, messages: 2000, far: 2000, slow: 2,
 		rtts:    []time.Duration{0, 20 * time.Millisecond},
 		coldRTT: 20 * time.Millisecond, patience: time.Second,
 		large: 20 << 20,

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -47,6 +48,7 @@ func visit(t *testing.T, setting Setting, upgrade bool) *visitor {
 	}
 	v.conn, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	require.NoError(t, err)
+	require.NoError(t, v.conn.SetDeadline(time.Now().Add(time.Minute))) // nothing here takes a second
 	t.Cleanup(func() { v.conn.Close() })
 	v.in = bufio.NewReader(v.conn)
 	if !upgrade {
