@@ -85,7 +85,7 @@ func inPieces(s, again setting) (all []crime) {
 	at := func(phase submit.Phase, means ...error) want { return fails(stops, phase, means...) }
 	toSome := func(m *submit.Message) { m.To = []string{"a@example.net", "b@example.net"} }
 	large := func(m *submit.Message) {
-		m.Body = strings.NewReader(body + strings.Repeat("This is a line of "+marker+".\r\n", 16<<10))
+		m.Body = strings.NewReader(body + strings.Repeat("This is a line of "+marker+".\r\n", 8<<10))
 	}
 	for name, change := range map[string]func(*submit.Message){"to several": toSome, "large": large} {
 		s.message, again.message = change, change

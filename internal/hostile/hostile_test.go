@@ -22,7 +22,7 @@ func crimes() []crime {
 }
 
 // atLeast is how many cases there are. It only grows.
-const atLeast = 3251
+const atLeast = 4166
 
 // Every crime, alone and beside others, under each policy that is concerned.
 func TestHostile(t *testing.T) {
@@ -50,10 +50,10 @@ func TestHostile(t *testing.T) {
 // than these tests do.
 func some(n int, k kind, all []staging) []staging {
 	switch {
-	case raced && k == oneOfAKind:
-		return all[n%len(all):][:1]
-	case raced && n%5 == 0:
-		return all[n/5%len(all):][:1]
+	case raced && k == oneOfAKind && n%2 == 0:
+		return all[n/2%len(all):][:1]
+	case raced && n%9 == 0:
+		return all[n/9%len(all):][:1]
 	case raced:
 		return nil
 	case k == oneOfAKind, len(all) == 1:

@@ -98,8 +98,18 @@ func logins() (all []crime) {
 			want: odd.in(20*time.Minute - 4*time.Second)},
 		row{name: "LOGIN: the password quoted in a question", does: does{login: then(asks("VXNlcm5hbWU6"), asks("UGFzc3dvcmQ6"), asks(encoded(echoes)), says("501 5.7.0 cancelled"))}, want: odd},
 	)
+	add(setting{offers: []string{"AUTH X-PATIENT"}, credentials: func() auth.Credentials { return patient{} }},
+		row{name: "questions without end, to a mechanism that answers all", does: does{login: times(forever, asks("Pw=="))}, want: odd})
 	return append(all, append(scram(), tokens()...)...)
 }
+
+// patient is a mechanism of the caller's own that has an answer to everything.
+type patient struct{}
+
+func (patient) Exchange(context.Context, auth.Server) (auth.Mechanism, error) { return patient{}, nil }
+func (patient) Start() (mechanism string, response []byte, err error)         { return "X-PATIENT", nil, nil }
+func (patient) Next([]byte) (response []byte, err error)                      { return []byte("!"), nil }
+func (patient) Complete() bool                                                { return true }
 
 func encoded(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 

@@ -3,6 +3,7 @@ package hostile
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,30 +131,38 @@ func replies() (all []crime) {
 	return append(all, codes()...)
 }
 
-// codes are all classes of codes, in every place; each on one port.
+// codes are all that there are, each in one place, and those that mean something in
+// every place; on one port or the other.
 func codes() (all []crime) {
-	list := []int{
-		0, 1, 99, 100, 101, 150, 199, 200, 201, 211, 214, 220, 221, 235, 250, 251, 252, 299, 300, 334, 354, 399, 400, 421, 432, 450, 451, 452,
-		454, 455, 499, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556, 571, 599, 600, 666, 700, 899, 999,
+	telling := []int{
+		0, 99, 100, 101, 150, 199, 200, 201, 211, 214, 220, 221, 235, 250, 251, 252, 299, 300, 334, 354, 399, 400, 421, 432, 450, 451, 452,
+		454, 455, 499, 500, 501, 502, 503, 504, 521, 530, 534, 535, 538, 550, 551, 552, 553, 554, 555, 556, 571, 599, 600, 999,
 	}
-	for i, p := range places {
-		for j, n := range list {
-			on := p.on
-			if on == onBoth {
-				on = ports(1 + (i+j)%2)
+	for n := range 1000 {
+		for i, p := range places {
+			if i == n%len(places) || slices.Contains(telling, n) {
+				all = append(all, p.says(n))
 			}
-			m := code(n)
-			if p.good[:3] == fmt.Sprint(n) {
-				m = octets(p.good + "\r\n")
-			}
-			c := crime{row{fmt.Sprintf("code %03d to %s", n, p.moment), on, does{p.moment: m}, p.judges(n)}, setting{kind: oneOfMany}}
-			if p.moment == login && n == 504 || n == 534 {
-				c.logins = 2 // PLAIN, and then LOGIN
-			}
-			all = append(all, c)
 		}
 	}
 	return all
+}
+
+// says is a code in a place.
+func (p place) says(n int) crime {
+	on := p.on
+	if on == onBoth {
+		on = ports(1 + (n+len(p.moment))%2)
+	}
+	m := code(n)
+	if p.good[:3] == fmt.Sprint(n) {
+		m = octets(p.good + "\r\n")
+	}
+	c := crime{row{fmt.Sprintf("code %03d to %s", n, p.moment), on, does{p.moment: m}, p.judges(n)}, setting{kind: oneOfMany}}
+	if p.moment == login && (n == 504 || n == 534) {
+		c.logins = 2 // PLAIN, and then LOGIN
+	}
+	return c
 }
 
 // judges is what comes of a code.
