@@ -17,6 +17,7 @@ import (
 func dial(ctx context.Context, e Endpoint, c Config, upgrade bool, m *memory) (*Session, error) {
 	s := newSession(e, c)
 	s.learnt = c.learntBy(e, &m.learnt)
+	s.redial = func(ctx context.Context) (*Session, error) { return dial(ctx, e, c, upgrade, m) }
 	tlsConfig, err := s.check()
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/mailport/mailport/internal/wire"
 )
@@ -64,12 +65,12 @@ type Error struct {
 	authenticated bool // the session was, when the server said so
 }
 
-// maxSaid is how many characters of what others say are in an error's text: a
+// maxSaid is how many octets of what others say are in an error's text: a
 // reply may have 64 KiB, and a log has other lines than this one.
 const maxSaid = 500
 
 // Error returns one line without secrets: where, when, why. Of a long reply it has
-// the first 500 characters; Reply has it all.
+// the first 500 octets; Reply has it all.
 func (e *Error) Error() string {
 	var b strings.Builder
 	if e.Endpoint != (Endpoint{}) {
@@ -99,14 +100,15 @@ func (e *Error) Error() string {
 	return oneLine(b.String())
 }
 
-// clipped is s, or its first n characters if it has more.
+// clipped is s, or its first characters, in n octets, if it has more.
 func clipped(s string, n int) string {
-	for i := range s {
-		if n--; n < 0 {
-			return s[:i] + "…"
-		}
+	if len(s) <= n {
+		return s
 	}
-	return s
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
 }
 
 // oneLine keeps a text that others had a part in, such as a reader or a

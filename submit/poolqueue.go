@@ -226,6 +226,9 @@ func (p *Pool) giveBack(s *pooled) {
 	default:
 		s.idleSince = time.Now()
 		p.idle = append(p.idle, s)
+		if !s.conn.Looks() {
+			s.conn.Park(func() { p.evict(s) })
+		}
 		p.watch(min(unwatched, p.maxIdle()))
 	}
 	p.mu.Unlock()

@@ -135,14 +135,15 @@ func hungUp(err error) bool {
 
 // refusedInClear returns the code with which a server turned a connection away
 // before TLS: servers at the limit of their connections do so (Exim), and it is
-// their answer, not that of a port without TLS.
+// their answer, not that of a port without TLS. A 554 is: Postfix from 3.9 on says so
+// to who speaks before the greeting has come, as TLS does.
 func refusedInClear(err error) int {
 	var record tls.RecordHeaderError
 	if !errors.As(err, &record) {
 		return 0
 	}
 	code, err := strconv.Atoi(string(record.RecordHeader[:3]))
-	if err != nil || code < 400 || code > 599 {
+	if err != nil || code < 400 || code > 599 || code == 554 {
 		return 0
 	}
 	return code

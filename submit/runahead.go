@@ -99,6 +99,9 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 	at.t.began = time.Now()
 	answered, err := r.end(at)
 	if err != nil {
+		if next != nil && !s.learnt.is(aheadWorks) {
+			s.learnt.note(noAhead) // it may have been too much for the server: Dovecot 2.4.1 panics
+		}
 		r.settle(at.w, nil, err)
 		if next != nil {
 			r.lost(next, err)

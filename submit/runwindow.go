@@ -237,6 +237,10 @@ func (r *run) readAll(t *transaction) bool {
 // answeredAll settles a message to all of which the server has replied.
 func (r *run) answeredAll(at passenger) {
 	t := at.t
+	if t.stray {
+		r.settle(at.w, nil, t.outOfStep()) // and all that comes behind it is in doubt
+		return
+	}
 	no := t.refusal()
 	if no == nil {
 		receipt, err := t.judge(t.data)

@@ -36,12 +36,13 @@ type Session struct {
 
 	turn     chan struct{} // held by whoever uses the fields below, and conn
 	authDone bool
-	authErr  error     // why authentication failed: a password is shown once
-	dirty    bool      // a transaction was begun and not ended, so RSET is due
-	begun    int       // transactions
-	heard    time.Time // the server was, last
-	entered  bool      // and authenticated, if there are credentials
-	ready    func()    // to be called then, or nil
+	authErr  error                                   // why authentication failed: a password is shown once
+	dirty    bool                                    // a transaction was begun and not ended, so RSET is due
+	begun    int                                     // transactions
+	heard    time.Time                               // the server was, last
+	entered  bool                                    // and authenticated, if there are credentials
+	ready    func()                                  // to be called then, or nil
+	redial   func(context.Context) (*Session, error) // another with the same server, or nil
 
 	closeOnce sync.Once
 	closing   chan struct{} // closed by Close

@@ -37,16 +37,19 @@ func Over(ctx context.Context, t Transport, m Message) (*Receipt, error) {
 	if err != nil {
 		return nil, err
 	}
-	receipt, err := over(ctx, t, p)
-	if errors.Is(err, errNoBDAT) && p.body.rewind() { // nothing was taken, and now it is known
-		return over(ctx, t, p)
-	}
-	return receipt, err
-}
-
-func over(ctx context.Context, t Transport, p *parcel) (*Receipt, error) {
 	s, err := t.Dial(ctx)
 	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	receipt, err := s.submit(ctx, p)
+	if !errors.Is(err, errNoBDAT) || s.redial == nil || !p.body.rewind() {
+		return receipt, err
+	}
+	// Nothing was taken, and what was learnt helps. There is no other port to try:
+	// this one has seen the credentials (promise 5).
+	s.Close()
+	if s, err = s.redial(ctx); err != nil {
 		return nil, err
 	}
 	defer s.Close()

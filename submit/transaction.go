@@ -29,6 +29,7 @@ type transaction struct {
 	refused  []*Error   // recipients
 	data     wire.Reply // to the tail, or to DATA
 	farewell *Error     // a 421, to whichever of them
+	stray    bool       // a reply to this or that was none: they are out of step
 	kept     int        // octets of what was said to refuse recipients
 	drawn    *deed      // the receipt to be, or nil
 }
@@ -142,6 +143,9 @@ func (t *transaction) offer() error { return t.offered(t.flight()) }
 // offered is nil if the server waits for the message, or, where that was in the
 // flight, has judged it. Err is of the flight.
 func (t *transaction) offered(err error) error {
+	if t.stray && t.ctx.Err() == nil {
+		return t.outOfStep()
+	}
 	if t.ctx.Err() == nil {
 		if no := t.refusal(); no != nil {
 			if t.data.Code == 354 || t.tail == lastTail && t.data.Class() == 2 {
@@ -180,6 +184,21 @@ func (t *transaction) offered(err error) error {
 		t.observe(PhaseData, t.data, nil)
 	}
 	return t.dataAnswer()
+}
+
+// outOfStep is the error of replies of which it is not known what to. If the end of
+// the message has left, one of them may be the verdict.
+func (t *transaction) outOfStep() error {
+	t.s.conn.Abandon()
+	err := error(&cause{meaning: ErrProtocol, text: ErrProtocol.Error(), err: errors.New("replies are out of step")})
+	if t.ended() {
+		err = t.doubt(err)
+		t.step(PhaseVerdict, err)
+		return err
+	}
+	e := &Error{Endpoint: t.s.endpoint, Phase: PhaseRecipient, Err: err}
+	t.step(PhaseRecipient, e)
+	return e
 }
 
 // ended reports whether the end of the message left with the recipients, or may
@@ -236,7 +255,11 @@ func (t *transaction) atOnce() error {
 	if t.tail == lastTail {
 		limits.Last = t.s.config.Timeouts.verdict()
 	}
-	return t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
+	err := t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
+	if err == nil && t.tail == lastTail && !t.isStranger(t.data) { // who does not know BDAT may take a message for commands
+		t.stray = t.stray || t.s.conn.Surplus() // the last reply is not the verdict
+	}
+	return err
 }
 
 // queueAll adds all that leaves together to the next flight.
@@ -296,9 +319,12 @@ func (t *transaction) answer(i int, r wire.Reply) {
 	}
 	switch {
 	case i < 0:
-		// What RSET is answered says nothing that the reply to MAIL does not.
+		// What RSET is answered says nothing that the reply to MAIL does not. But
+		// with the end of a message behind it, it says whether replies are in step.
+		t.stray = t.stray || t.tail == lastTail && r.Code != 250 && r.Code != 421
 	case i == 0:
 		t.mail = r
+		t.stray = t.stray || r.Class() == 3 && t.tail == lastTail
 		t.observe(PhaseSender, r, nil)
 	case i > len(t.p.to):
 		t.data = r
@@ -311,6 +337,7 @@ func (t *transaction) answer(i int, r wire.Reply) {
 			t.observe(PhaseRecipient, r, nil)
 		}
 	case t.mail.Class() == 2:
+		t.stray = t.stray || r.Class() == 3 && (t.p.partial || t.tail == lastTail)
 		e := t.s.refusal(PhaseRecipient, Reply(t.brief(r)))
 		e.Recipient = t.p.as[i-1]
 		t.refused = append(t.refused, e)
@@ -373,8 +400,11 @@ func (t *transaction) waitingFor() Phase {
 	case t.accepted+len(t.refused) < len(t.p.to):
 		return PhaseRecipient
 	}
-	if t.tail == chunkTail || t.tail == lastTail {
+	switch {
+	case t.tail == chunkTail:
 		return PhaseBody
+	case t.tail == lastTail:
+		return PhaseVerdict
 	}
 	return PhaseData
 }

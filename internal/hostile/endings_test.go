@@ -80,7 +80,7 @@ func endings() (all []crime) {
 			}
 			end("an octet a minute", drips(time.Minute, p.good[:3]+" a word each minute and no end to it in sight"), drop)
 			end("a line a minute", times(forever, then(waits(time.Minute), says(p.good[:3]+"-wait"))), lines)
-			end("closes after the reply", then(octets(p.good+"\r\n"), hangsUp), p.leftAfter(false))
+			end("closes after the reply", then(octets(p.good+"\r\n"), hangsUp), p.leftAfter(true))
 			end("FIN after the reply, and listens", then(octets(p.good+"\r\n"), shuts), p.leftAfter(false))
 			end("reset after the reply", then(octets(p.good+"\r\n"), resets), p.leftAfter(true))
 		}

@@ -41,7 +41,7 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 	}
 	enc := encoder{lineStart: true, sevenBit: sevenBit}
 	c.buffers()
-	out := c.body[:0]
+	out, start := c.body[:0], c.handed
 	for idle := 0; ; {
 		n, rerr := c.read(src)
 		if err := c.Broken(); err != nil {
@@ -55,7 +55,7 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 		}
 		switch {
 		case rerr == io.EOF:
-			return c.writeEnd(enc.finish(out), limit)
+			return c.writeEnd(enc.finish(out), start, limit)
 		case rerr != nil:
 			return false, c.fail(&BodyError{rerr})
 		case n > 0:
@@ -110,19 +110,38 @@ func (c *Conn) writeRecords(out []byte, limit time.Duration) ([]byte, error) {
 			return nil, c.stopped(err, limit)
 		}
 		rest = rest[recordSize:]
+		if c.records++; c.records%lookEvery == 0 {
+			if err := c.unheard(true, limit); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return append(out[:0], rest...), nil
+}
+
+// unheard makes sure that the server has said nothing unasked, and is still there.
+// Long says that it was given reason to: that takes a closer look.
+func (c *Conn) unheard(long bool, limit time.Duration) error {
+	look := c.glance
+	if long {
+		look = c.gaze
+	}
+	if err := look(); err != nil {
+		return c.network(err, limit)
+	}
+	return c.ready()
 }
 
 // writeEnd writes the rest of a message with its end. The end is in the last
 // record of it: a server that got less than all of that record has not got the
 // end.
-func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error) {
+//
+// Start is a mark where the message began.
+func (c *Conn) writeEnd(out []byte, start int64, limit time.Duration) (ended bool, err error) {
 	if out, err = c.writeRecords(out, limit); err != nil {
 		return false, err
 	}
-	c.glance()
-	if err := c.ready(); err != nil {
+	if err := c.unheard(c.handed > start, limit); err != nil {
 		return false, err // whatever it said, it is not the verdict
 	}
 	end := c.handed + int64(len(out))
@@ -133,13 +152,6 @@ func (c *Conn) writeEnd(out []byte, limit time.Duration) (ended bool, err error)
 		return ended, c.stopped(err, limit)
 	}
 	return true, nil
-}
-
-// glance takes what TLS has already got from the network, and waits for no more.
-func (c *Conn) glance() {
-	if c.nc.SetReadDeadline(time.Unix(1, 0)) == nil {
-		_, _ = c.br.Peek(1) // whatever comes, ready tells
-	}
 }
 
 // stopped is for a server that no longer reads: it may have said why.

@@ -200,8 +200,7 @@ func (w *chunks) end() (ended bool, err error) {
 	if w.refused {
 		return false, ErrRefused
 	}
-	w.c.glance()
-	if err := w.c.ready(); err != nil {
+	if err := w.c.unheard(true, w.limit); err != nil {
 		return false, err
 	}
 	end := w.c.handed + int64(len(appendBDAT(nil, len(w.out), true))+len(w.out))
@@ -213,6 +212,6 @@ func (w *chunks) end() (ended bool, err error) {
 
 // heardLine reports whether a line of the server's is here already.
 func (c *Conn) heardLine() bool {
-	c.glance()
+	_ = c.glance() // what ends the connection comes up again
 	return c.br.Buffered() > 0
 }

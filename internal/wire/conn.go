@@ -17,13 +17,15 @@ import (
 // A Conn is an SMTP connection seen from the client. It serves one call at a
 // time, but for [Conn.Cut].
 type Conn struct {
-	raw    *meter        // the network; under TLS, once that is spoken
-	nc     net.Conn      // what is spoken over: raw, or TLS over it
-	br     *bufio.Reader // of nc
-	out    []byte        // commands queued for the next flight
-	queued int           // how many
-	handed int64         // octets that may have reached the network, of all that was said
-	secret bool          // what was said last is, and may be quoted in what comes next
+	raw     *meter        // the network; under TLS, once that is spoken
+	nc      net.Conn      // what is spoken over: raw, or TLS over it
+	br      *bufio.Reader // of nc
+	out     []byte        // commands queued for the next flight
+	queued  int           // how many
+	look    *looker       // at raw; nil if there is no way to
+	records uint          // of messages that were written
+	handed  int64         // octets that may have reached the network, of all that was said
+	secret  bool          // what was said last is, and may be quoted in what comes next
 
 	limit   time.Duration // of the reply that is being waited for
 	waiting bool          // for a reply, and nothing has been read from the network yet
@@ -56,7 +58,7 @@ func NewTLSConn(t *tls.Conn) *Conn {
 }
 
 func newConn(raw *meter, nc net.Conn) *Conn {
-	c := &Conn{raw: raw, nc: nc}
+	c := &Conn{raw: raw, nc: nc, look: newLooker(raw.Conn)}
 	c.br = bufio.NewReaderSize((*timed)(c), MaxLine)
 	return c
 }
@@ -272,8 +274,10 @@ func (c *Conn) First(limit time.Duration) ([]byte, error) {
 	if err != nil {
 		return nil, c.network(err, limit)
 	}
-	if !isDigit(first[0]) {
-		_, _ = c.br.Peek(5) // if there are no more, the one has to do
+	for n := 2; n <= 5 && !isDigit(first[0]) && first[len(first)-1] != '\n'; n++ {
+		if more, err := c.br.Peek(n); err == nil { // if there are no more, those have to do
+			first = more
+		}
 	}
 	first, _ = c.br.Peek(min(16, c.br.Buffered()))
 	return first, nil

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -148,7 +150,7 @@ func TestEndedOddWrites(t *testing.T) {
 	// Records went through whole, and the last write did not come to the network.
 	c := NewConn(&failing{})
 	c.nc = &oddWrites{Conn: c.raw, write: func([]byte) (int, error) { return 0, io.ErrClosedPipe }}
-	c.br.Reset(strings.NewReader(""))
+	c.br.Reset(iotest.ErrReader(os.ErrDeadlineExceeded))
 	ended, err := c.WriteBody(strings.NewReader(strings.Repeat("x", 2*recordSize)), false, limit)
 	require.Error(t, err)
 	require.False(t, ended)
@@ -157,7 +159,7 @@ func TestEndedOddWrites(t *testing.T) {
 	c = NewConn(&failing{})
 	c.raw.blind = true
 	c.nc = &oddWrites{Conn: c.raw, write: func([]byte) (int, error) { return 0, io.ErrClosedPipe }}
-	c.br.Reset(strings.NewReader(""))
+	c.br.Reset(iotest.ErrReader(os.ErrDeadlineExceeded))
 	ended, err = c.WriteBody(strings.NewReader(strings.Repeat("x", 2*recordSize)), false, limit)
 	require.Error(t, err)
 	require.True(t, ended)
@@ -179,7 +181,7 @@ func (o *oddWrites) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (o *oddWrites) Read([]byte) (int, error)         { return 0, io.EOF }
+func (o *oddWrites) Read([]byte) (int, error)         { return 0, os.ErrDeadlineExceeded }
 func (o *oddWrites) Close() error                     { return nil }
 func (o *oddWrites) SetReadDeadline(time.Time) error  { return nil }
 func (o *oddWrites) SetWriteDeadline(time.Time) error { return nil }

@@ -79,7 +79,7 @@ func (c *Conn) sendWithin(secret bool, limits Limits, each func(i int, r Reply))
 		c.out = nil // a great many recipients, once
 	}
 	if c.secret {
-		c.glance() // what was said unasked may quote it, too
+		_ = c.glance() // what was said unasked may quote it, too
 	}
 	if err := c.ready(); err != nil {
 		return err

@@ -36,16 +36,16 @@ func (c *Conn) Parked() bool { return c.parked != nil }
 // Unpark ends the watch, or looks if there was none, and reports whether the
 // connection is still good. It costs no round trip.
 func (c *Conn) Unpark() bool {
-	c.waking.Store(true)
-	switch err := c.nc.SetReadDeadline(time.Unix(1, 0)); {
-	case c.parked != nil:
-		<-c.parked
-		c.parked = nil
-	case err == nil:
-		_, c.heard = c.br.Peek(1)
-	default:
-		return c.broke() == nil // one without deadlines: it would wait
+	if c.parked == nil {
+		if err := c.glance(); err != nil {
+			c.fail(&LostError{err})
+		}
+		return c.ready() == nil
 	}
+	c.waking.Store(true)
+	c.nc.SetReadDeadline(time.Unix(1, 0))
+	<-c.parked
+	c.parked = nil
 	switch {
 	case c.heard == nil:
 		c.fail(c.unasked())

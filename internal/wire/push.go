@@ -29,8 +29,7 @@ func (c *Conn) Pusher() (*Pusher, error) {
 func (c *Conn) Flush(limit time.Duration) error {
 	out := c.out
 	c.Drop()
-	c.glance()
-	if err := c.ready(); err != nil {
+	if err := c.unheard(false, limit); err != nil {
 		return err
 	}
 	if err := c.writeAll(out, limit); err != nil {

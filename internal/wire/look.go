@@ -1,0 +1,72 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	// shortly is how long the rest of something may take whose beginning has
+	// arrived.
+	shortly = 10 * time.Millisecond
+
+	// aMoment is how long it takes to see whether something has arrived, where
+	// there is no way to see it at once.
+	aMoment = time.Millisecond
+
+	// lookEvery is after how many records of a message it is looked whether the
+	// server has something to say against it.
+	lookEvery = 16
+)
+
+// Looks reports whether it can be seen without waiting that something has arrived.
+func (c *Conn) Looks() bool { return c.look != nil }
+
+// glance takes what has arrived, if anything has, into the buffer, and waits for
+// no more. It returns what ends the connection, if that has.
+func (c *Conn) glance() error {
+	if c.nc.SetReadDeadline(time.Unix(1, 0)) != nil {
+		return nil // one without deadlines: it would wait
+	}
+	if err := c.peek(); err != nil || c.br.Buffered() > 0 { // what TLS had read before
+		return err
+	}
+	c.nc.SetReadDeadline(time.Time{})
+	if c.look == nil || !c.look.arrived() {
+		return nil
+	}
+	c.nc.SetReadDeadline(time.Now().Add(shortly))
+	return c.peek()
+}
+
+// gaze is glance for where it does not matter whether it takes a moment.
+func (c *Conn) gaze() error {
+	if err := c.glance(); err != nil || c.look != nil || c.br.Buffered() > 0 {
+		return err
+	}
+	if c.nc.SetReadDeadline(time.Now().Add(aMoment)) != nil {
+		return nil
+	}
+	return c.peek()
+}
+
+func (c *Conn) peek() error {
+	_, err := c.br.Peek(1)
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrNoProgress) {
+		return nil
+	}
+	return err
+}
+
+// Surplus reports whether the server has said more than it was asked, as far as
+// that has arrived: then replies are out of step. A 4yz says that it is going away
+// (RFC 5321, section 3.8), and does not count.
+func (c *Conn) Surplus() bool {
+	if c.glance() != nil || c.br.Buffered() == 0 {
+		return false
+	}
+	first, _ := c.br.Peek(1)
+	return first[0] != '4'
+}
