@@ -13,7 +13,8 @@
 //	receipt, err := submit.Send(ctx, server, "me@example.com", []string{"you@example.net"}, data)
 //
 // A transport opens a session for each message. A [Pool] keeps sessions between
-// messages, and is what a service wants. For DSN, SMTPUTF8, REQUIRETLS and other
+// messages, and is what a service wants; its SubmitAll takes a sequence of
+// messages of any length. For DSN, SMTPUTF8, REQUIRETLS and other
 // parameters use a [Message] and its options. Middleware is a function from
 // Submitter to Submitter; see [SubmitterFunc].
 //
@@ -32,12 +33,35 @@
 //
 // # How it speaks
 //
-// With PIPELINING (RFC 2920) the commands of a transaction are one flight, so
-// that a message takes two round trips on an open session, and three if it is
-// for several recipients and all of them. Without, each command waits for the
-// reply to the one before. 8BITMIME, SMTPUTF8 and SIZE are asked for when the
-// message needs them; if the server does not offer what a message needs, it is
-// not sent.
+// On an open session a message takes so many round trips:
+//
+//	server offers                   one recipient,   several,       each of
+//	                                or Partial       all of them    many
+//	------------------------------  --------------   ------------   -----------
+//	PIPELINING and CHUNKING         1                2              1 in a window
+//	PIPELINING (RFC 2920)           2                3              1
+//	CHUNKING (RFC 3030)             3                2 and one each
+//	neither                         4                3 and one each
+//
+// With CHUNKING a message of up to 64 KiB leaves with its envelope in one flight;
+// for all or none of several recipients it leaves without its end, which follows
+// when all were accepted. So does a message on a session that had been silent for
+// two seconds: what is sent whole into a dead connection is in doubt. Larger ones
+// wait for the recipients, and then stream. A server that offers CHUNKING and does
+// not know BDAT gets DATA, and [Quirks] remember that; Config.Without masks what a
+// server offers.
+//
+// A [Pool] that has more messages than sessions does not wait for one to be settled
+// before it begins the next: the next envelope is in the flight that ends the
+// message before, and with CHUNKING up to Pool.Window whole messages are under way.
+// Servers that offer PIPELINING and lose what comes behind the end of a message are
+// found out by the first one, at no risk, and remembered.
+//
+// 8BITMIME, SMTPUTF8 and SIZE are asked for when the message needs them, BINARYMIME
+// when Message.Options does; if the server does not offer what a message needs, it
+// is not sent. What the server says of its limits is heard (LIMITS, RFC 9422): a
+// message for more recipients than it takes at once goes in several transactions
+// if it is Partial.
 //
 // Each step has its time limit, see [Timeouts], and the context bounds the whole.
 //
@@ -51,20 +75,23 @@
 //     several endpoints and keeps one session has shown them to that one.
 //  3. A receipt or an error, never both. ErrUncertain is returned exactly when
 //     the connection was lost after the last byte of the message was handed to
-//     the network and before the verdict was read. Nothing here retries it.
+//     the network and before the verdict was read; or what was read cannot be told
+//     from it, since replies are out of step; or the caller no longer waited for a
+//     message that was on its way together with others. Nothing here retries it.
 //  4. If reading the body fails or the context ends before the end of the body,
 //     the connection is cut and the server discards the message. The end of a
-//     message is written in one place only, after all of the body was read.
+//     message is written only after all of the body was read.
 //  5. Falling back to another port happens before authentication, never after.
 //     (This package never does; package negotiate does.)
 //  6. When a call returns, every goroutine and connection it started has ended,
 //     but for the session Dial returns and what a Pool keeps. An idle pool has
-//     one goroutine a session, which waits in a read; closing it leaves none.
+//     one goroutine a session at most, which waits in a read; closing it leaves
+//     none.
 //  7. Cancelling a context ends any call at once, in any phase, whatever the
 //     server does; the error is the context's. Only a Body whose Read blocks
 //     can hold a call up, with the connection cut already.
 //  8. What is delivered is what was given, octet for octet but for line ends: a
-//     bare CR or LF becomes CRLF.
+//     bare CR or LF becomes CRLF, unless BINARYMIME was asked for.
 //  9. Secrets cannot be printed: not by %+v of any value, not in logs, traces or
 //     errors.
 //  10. Memory is bounded whatever a server sends and however large a message is.

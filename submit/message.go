@@ -13,9 +13,11 @@ type Message struct {
 
 	// Body is the whole message: its header, an empty line, its body. Lines may
 	// end in CRLF or LF; what is neither is made CRLF (RFC 5321, section 2.3.8),
-	// and nothing else is changed. It is read once, from where it stands; if it
-	// is an [io.Seeker] it can be read again, should a connection turn out to be
-	// dead before the message was taken. Read should not block for long: a
+	// and nothing else is changed; with BINARYMIME in Options not even those. It is
+	// read once, from where it stands; if it is an [io.Seeker] it can be read
+	// again, should a connection turn out to be dead before the message was taken
+	// or several transactions be needed. Up to 64 KiB are read before anything is
+	// sent, and need not be read again. Read should not block for long: a
 	// context that ends cuts the connection at once, but cannot interrupt Read.
 	Body io.Reader
 
