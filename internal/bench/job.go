@@ -12,6 +12,7 @@ type job struct {
 	Messages int
 	Size     int // octets of a large message
 	Patience seconds
+	Profile  string // where to write one of the CPU; "": nowhere
 
 	*paper // for who cannot make messages
 }

@@ -11,6 +11,7 @@
 //	-messages N               of the fastest clients in a round; default 20000 without
 //	                          delay, and 8000 with it
 //	-format text|markdown     default text
+//	-cpuprofile FOLDER        where each measurement's profile goes; the numbers suffer
 //	-large N                  MiB of the large message; default 200
 //
 // It needs Linux. It talks to itself alone, over the loopback interface, but for
@@ -65,6 +66,7 @@ type options struct {
 	scale
 	parts    []part
 	markdown bool
+	profiles string
 }
 
 func parse(args []string) (o options, err error) {
@@ -73,6 +75,7 @@ func parse(args []string) (o options, err error) {
 	fast := flags.Bool("quick", false, "smaller numbers, in a minute")
 	messages := flags.Int("messages", 0, "`number` of messages of the fastest clients in a round")
 	mebibytes := flags.Int("large", 0, "`MiB` of the large message")
+	flags.StringVar(&o.profiles, "cpuprofile", "", "`folder` for a profile of each measurement of (a), (d), (e) and (f)")
 	format := flags.String("format", "text", "`text` or markdown")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -121,7 +124,7 @@ func run(ctx context.Context, args []string, out io.Writer, tell func(string)) (
 	if err != nil {
 		return err
 	}
-	r := &runner{scale: o.scale, tell: tell}
+	r := &runner{scale: o.scale, tell: tell, profiles: o.profiles}
 	nodes := nodemailer + " " + nodemailerVersion
 	if r.node, err = fetchNodemailer(ctx); err != nil {
 		nodes = fmt.Sprintf("without %s: %v", nodemailer, err)

@@ -61,6 +61,8 @@ type runner struct {
 	without  []string     // who does not take part
 	tell     func(string) // what is going on
 	nextDoor at           // what was measured without a delay
+	profiles string       // the folder for them; "": none
+	profiled int
 }
 
 // contenders are those that take part.
@@ -93,6 +95,7 @@ func (s *server) target(c contender) driver.Target {
 // checked has a client do a job, and holds the server's tally against it: every
 // message came once and intact, over no more connections than were asked for.
 func (r *runner) checked(ctx context.Context, s *server, c contender, j job) (outcome, error) {
+	j.Profile = r.profileOf(j)
 	o, err := r.do(ctx, j)
 	if err != nil {
 		return o, err

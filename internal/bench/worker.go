@@ -59,6 +59,10 @@ func (j *job) kept(ctx context.Context, client driver.Driver) (o outcome, err er
 	if err := j.opened(ctx, client); err != nil {
 		return o, err
 	}
+	end, err := profile(j.Profile)
+	if err != nil {
+		return o, err
+	}
 	before := measure()
 	if !j.Whole {
 		began = time.Now()
@@ -68,7 +72,7 @@ func (j *job) kept(ctx context.Context, client driver.Driver) (o outcome, err er
 	}
 	o.Seconds = []seconds{time.Since(began).Seconds()}
 	o.add(before, measure())
-	return o, client.Close()
+	return o, errors.Join(end(), client.Close())
 }
 
 func (j *job) cold(ctx context.Context, client driver.Driver) (o outcome, err error) {
@@ -131,6 +135,10 @@ func (j *job) large(ctx context.Context, client driver.Driver) (o outcome, err e
 	if err != nil {
 		return o, err
 	}
+	end, err := profile(j.Profile)
+	if err != nil {
+		return o, err
+	}
 	before := measure()
 	began := time.Now()
 	err = client.SendLarge(ctx, message, j.Warm)
@@ -139,7 +147,7 @@ func (j *job) large(ctx context.Context, client driver.Driver) (o outcome, err e
 	if o.Resident, o.Heap = watch.peak(); err != nil {
 		return o, err
 	}
-	return o, client.Close()
+	return o, errors.Join(end(), client.Close())
 }
 
 func (j *job) soak(ctx context.Context, client driver.Driver) (o outcome, err error) {
