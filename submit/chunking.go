@@ -56,7 +56,7 @@ func (t *transaction) last(queue func()) (*Receipt, error) {
 	)
 	err := t.s.conn.SendWithin(limits, func(_ int, reply wire.Reply) { r, heard = reply, true })
 	switch {
-	case heard:
+	case heard && (r.Class() != 2 || t.s.conn.Reached(end)): // it may refuse what it has not read
 		return t.judge(r)
 	case t.s.conn.Reached(end):
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
@@ -84,7 +84,7 @@ func (t *transaction) chunks() error {
 			}
 		})
 	switch {
-	case refused.Code == 0 || t.ctx.Err() != nil:
+	case refused.Code == 0, t.ctx.Err() != nil && !errors.Is(err, wire.ErrRefused):
 		return t.sent(ended, err)
 	case t.isStranger(refused):
 		return t.noBDAT(PhaseBody, refused)
@@ -103,9 +103,23 @@ var errNoBDAT = errors.New("server offers CHUNKING, and does not know BDAT")
 func (t *transaction) isStranger(r wire.Reply) bool {
 	switch r.Code {
 	case 500, 502, 503, 555:
-		return t.s.chunking() && !t.s.learnt.is(chunksWork)
+		return t.chunked && !t.s.learnt.is(chunksWork)
 	}
 	return false
+}
+
+// aside notes what a chunk was answered whose message was refused before.
+func (t *transaction) aside() {
+	switch {
+	case t.tail != chunkTail && t.tail != lastTail:
+	case t.data.Class() == 2:
+		t.s.learnt.note(chunksWork)
+	case t.isStranger(t.data):
+		t.s.unsure = true
+		if t.data.Code != 503 { // without a recipient that is in order
+			t.s.learnt.note(noChunks)
+		}
+	}
 }
 
 // noBDAT has all sessions with the server use DATA from now on.
@@ -117,26 +131,43 @@ func (t *transaction) noBDAT(phase Phase, r wire.Reply) error {
 }
 
 // withoutChunks sends the message as DATA, over the same session if that is in
-// step: a server that does not know BDAT may have taken the message for commands,
-// and then says more than it is asked. Nothing has been taken in any case.
+// step. Nothing has been taken in any case.
 func (s *Session) withoutChunks(ctx context.Context, p *parcel, because error) (*Receipt, error) {
-	if p.mail.Body == smtp.BodyBinaryMIME || s.conn.Broken() != nil || !p.body.rewind() {
-		return nil, because // BINARYMIME needs chunks
+	switch {
+	case p.mail.Body == smtp.BodyBinaryMIME: // needs chunks
+		return nil, because
+	case s.conn.Broken() != nil, s.spent(), !p.body.rewind():
+		return nil, because
 	}
-	began := time.Now()
-	r, err := s.conn.Command(s.config.Timeouts.command(), "RSET")
-	if err != nil {
-		err := s.failure(PhaseSender, err)
-		s.step(ctx, PhaseSender, began, err)
+	if err := s.resync(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil, err
 		}
 		return nil, because
 	}
-	if r.Code != 250 {
-		s.conn.Abandon()
-		return nil, because
-	}
-	s.dirty = false
 	return s.attempt(ctx, p)
+}
+
+// resync says RSET, and nothing else until that is answered: a server that does not
+// know BDAT may have taken the message for commands, and then says more than it is
+// asked, of which the first is not the reply to RSET.
+func (s *Session) resync(ctx context.Context) error {
+	began := time.Now()
+	r, err := s.conn.Command(s.config.Timeouts.command(), "RSET")
+	if err == nil && r.Code == 250 {
+		s.dirty, s.unsure = false, false
+		return nil
+	}
+	if err == nil && r.Code != 421 {
+		s.conn.Abandon()
+		err = &wire.LostError{Err: &wire.ProtocolError{Reason: "replies are out of step: to RSET came " + r.String()}}
+	}
+	var e *Error
+	if err != nil {
+		e = s.failure(PhaseSender, err)
+	} else {
+		e = s.refusal(PhaseSender, Reply(r))
+	}
+	s.step(ctx, PhaseSender, began, e)
+	return e
 }

@@ -45,7 +45,7 @@ func (r *run) offer(w *waiter) *passenger {
 // next.
 func (t *transaction) planAhead() tail {
 	switch {
-	case t.s.chunking():
+	case t.chunked:
 		return chunkTail
 	case len(t.p.to) == 1 || t.p.partial:
 		return dataTail
@@ -89,11 +89,12 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 		s    = r.s
 		next *passenger
 	)
-	if s.chunking() {
+	if at.t.chunked {
 		s.conn.QueueLast()
 		at.t.end = s.conn.Mark()
 	}
 	if w != nil {
+		s.dirty = at.t.chunked // after BDAT nothing but RSET is sure to be in order
 		next = r.queue(w)
 	}
 	at.t.began = time.Now()
@@ -127,7 +128,6 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 
 // queue adds the envelope of w to the flight.
 func (r *run) queue(w *waiter) *passenger {
-	r.s.dirty = r.s.chunking() // after BDAT nothing but RSET is sure to be in order
 	t, err := r.s.begin(w.ctx, w.letter)
 	if err != nil {
 		r.settle(w, nil, err)
@@ -145,7 +145,7 @@ func (r *run) queue(w *waiter) *passenger {
 // error is the message's, and of the connection.
 func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 	t, conn, timeouts := at.t, r.s.conn, r.s.config.Timeouts
-	if !r.s.chunking() {
+	if !t.chunked {
 		ended, err := conn.WriteBody(t.p.body, t.e.sevenBit, timeouts.data())
 		if err := t.sent(ended, err); err != nil {
 			return verdict, err

@@ -38,6 +38,7 @@ type Session struct {
 	authDone bool
 	authErr  error                                   // why authentication failed: a password is shown once
 	dirty    bool                                    // a transaction was begun and not ended, so RSET is due
+	unsure   bool                                    // and may be in the middle of what it says: see resync
 	begun    int                                     // transactions
 	heard    time.Time                               // the server was, last
 	entered  bool                                    // and authenticated, if there are credentials

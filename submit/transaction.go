@@ -23,6 +23,8 @@ type transaction struct {
 	tail  tail            // what stands behind the recipients
 	end   int64           // mark of the end of the message, if that is the tail
 
+	chunked bool // it goes by BDAT, whatever is learnt of that meanwhile
+
 	// What the server answered.
 	mail     wire.Reply
 	accepted int        // recipients
@@ -68,7 +70,7 @@ func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
 		return t.judge(t.data)
 	case t.tail == chunkTail:
 		return t.last(t.s.conn.QueueLast)
-	case !s.chunking():
+	case !t.chunked:
 		err = t.body()
 	case p.body.whole:
 		return t.last(func() { s.conn.QueueChunk(p.body.head, p.form(), true) })
@@ -84,15 +86,20 @@ func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
 // begin makes the transaction of p, if the server can take it at all.
 func (s *Session) begin(ctx context.Context, p *parcel) (*transaction, error) {
 	t := &p.transaction
-	*t = transaction{s: s, p: p, ctx: ctx, seen: s.observed(ctx), began: time.Now(), e: envelope{params: t.e.params[:0]}}
+	*t = transaction{s: s, p: p, ctx: ctx, chunked: s.chunking(), seen: s.observed(ctx), began: time.Now(), e: envelope{params: t.e.params[:0]}}
 	err := s.envelope(&t.e, p)
-	if err == nil && s.limits.mails > 0 && s.begun >= s.limits.mails {
+	if err == nil && s.spent() {
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTemporary,
 			text: fmt.Sprintf("session has carried the %d messages that the server allows (LIMITS MAILMAX)", s.limits.mails)}}
 	}
 	if err != nil {
 		t.step(PhaseSender, err)
 		return nil, err
+	}
+	if s.unsure {
+		if err := s.resync(ctx); err != nil {
+			return nil, err
+		}
 	}
 	s.begun++
 	return t, nil
@@ -104,6 +111,9 @@ func (t *transaction) step(phase Phase, err error) {
 		t.s.step(t.ctx, phase, t.began, err)
 	}
 }
+
+// spent reports whether the session has carried what the server allows.
+func (s *Session) spent() bool { return s.limits.mails > 0 && s.begun >= s.limits.mails }
 
 // due is how many RSETs have to come before MAIL: one, if the transaction before
 // was refused (RFC 5321, section 4.1.1.5).
@@ -126,9 +136,9 @@ func (t *transaction) plan() tail {
 	switch {
 	case !t.s.ext.Has("PIPELINING"):
 		return noTail
-	case !t.s.chunking() && anyway:
+	case !t.chunked && anyway:
 		return dataTail
-	case !t.s.chunking() || !t.p.body.whole:
+	case !t.chunked || !t.p.body.whole:
 		return noTail
 	case anyway && !t.s.doubtful():
 		return lastTail
@@ -151,12 +161,15 @@ func (t *transaction) offered(err error) error {
 			if t.data.Code == 354 || t.tail == lastTail && t.data.Class() == 2 {
 				t.s.conn.Abandon() // it waits for a message now, which it must not get; or has taken one for nobody
 			}
+			t.aside()
 			return no // the refusal is the news, even if the connection is lost after it
 		}
 	}
 	switch {
 	case errors.Is(err, ErrInvalid):
 		return err
+	case err != nil && t.ctx.Err() == nil && t.isAnswered():
+		// The connection was lost behind the last word.
 	case err != nil && t.farewell != nil && t.ctx.Err() == nil:
 		return t.withRefused(t.farewell) // it says why the connection is lost
 	case err != nil && t.ended():
@@ -174,7 +187,7 @@ func (t *transaction) offered(err error) error {
 		return t.chunkAnswer(t.data)
 	case dataTail:
 	case noTail:
-		if t.s.chunking() {
+		if t.chunked {
 			return nil
 		}
 		t.began = time.Now()
@@ -199,6 +212,13 @@ func (t *transaction) outOfStep() error {
 	e := &Error{Endpoint: t.s.endpoint, Phase: PhaseRecipient, Err: err}
 	t.step(PhaseRecipient, e)
 	return e
+}
+
+// isAnswered reports whether what became of the message, or of its only chunk, was
+// said before the connection was lost. What was not sent can be refused, but not
+// taken.
+func (t *transaction) isAnswered() bool {
+	return (t.tail == chunkTail || t.tail == lastTail) && (t.data.Class() > 3 || t.data.Class() == 2 && t.ended())
 }
 
 // ended reports whether the end of the message left with the recipients, or may
@@ -466,7 +486,7 @@ func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
 	case t.isStranger(r):
 		return nil, t.noBDAT(PhaseVerdict, r)
 	case r.Class() != 2:
-		t.s.dirty = t.s.chunking() // RFC 3030, section 2: nothing but RSET is in order
+		t.s.dirty = t.chunked // RFC 3030, section 2: nothing but RSET is in order
 		err = t.s.refusal(PhaseVerdict, Reply(r))
 	}
 	t.step(PhaseVerdict, err)
@@ -474,7 +494,7 @@ func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
 		return nil, err
 	}
 	t.s.dirty = false
-	if t.s.chunking() {
+	if t.chunked {
 		t.s.learnt.note(chunksWork)
 	}
 	return t.receipt(r), nil
