@@ -1,8 +1,6 @@
 package submit_test
 
 import (
-	"io"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -12,25 +10,6 @@ import (
 	"github.com/mailport/mailport/submit"
 	"github.com/mailport/mailport/submit/submittest"
 )
-
-// hearChunk reads BDAT and what comes with it; ok is false at the end, or if it is
-// something else, which is then in the log.
-func (a *actor) hearChunk() (data string, last, ok bool) {
-	words := strings.Fields(a.hear())
-	if len(words) < 2 || words[0] != "BDAT" {
-		return "", false, false
-	}
-	n, _ := strconv.Atoi(words[1])
-	b := make([]byte, n)
-	_, err := io.ReadFull(a.in, b)
-	return string(b), len(words) == 3, err == nil
-}
-
-// stranger is a setup: the server offers CHUNKING, refuses the first chunk of a
-// message with code, having read it, and does not know BDAT in truth.
-func stranger(code int) func(*submittest.Server) {
-	return both(chunking, faulty(submittest.Fault{Phase: submit.PhaseData, Do: submittest.Refuse, Code: code, Times: 1}))
-}
 
 // Two sessions learn at the same time that the server does not know BDAT. What the
 // one has learnt makes no refusal of the message out of what the other hears.
@@ -59,4 +38,3 @@ func TestStrangerToTwoAtOnce(t *testing.T) {
 			require.Equal(t, 2, strings.Count(w.server.Conversation(), "C: DATA"))
 		})
 }
-

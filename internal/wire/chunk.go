@@ -3,6 +3,7 @@ package wire
 import (
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -14,7 +15,7 @@ type Form int
 const (
 	Text     Form = iota // line ends are made CRLF: RFC 5321, section 2.3.8
 	SevenBit             // likewise, and octets above 127 are refused
-	Verbatim             // nothing is changed: BINARYMIME, or a text known to need it
+	Verbatim             // nothing is changed: BINARYMIME, or a text known not to need it
 )
 
 // Chunks of a large message: large enough for the commands between to weigh
@@ -68,9 +69,11 @@ var ErrRefused = errors.New("chunk refused")
 // WriteChunks sends a message as chunks, several of which are under way at a
 // time (RFC 3030, section 4.2), and calls each with the reply to every one but
 // the last, which is the verdict and is left to be read. A chunk that is refused
-// ends it with ErrRefused, once the replies to all chunks under way are in. The
-// last chunk is written here and nowhere else but in [Conn.QueueChunk] and
-// [Conn.QueueLast], and only after all of src was read.
+// ends it with ErrRefused, once the replies to all chunks under way are in; none is
+// sent then that was not before. If a chunk cannot be written, each is called with
+// what the server still said, of that chunk as well. The last chunk is written here
+// and nowhere else but in [Conn.QueueChunk] and [Conn.QueueLast], and only after all
+// of src was read.
 //
 // With probe, the reply to the first chunk, of [FirstChunk] octets of src, is
 // waited for before anything else is read of src. Ended and Read are as for
@@ -84,17 +87,17 @@ func (c *Conn) WriteChunks(src io.Reader, form Form, probe bool, limit, answer t
 	c.buffers()
 	for size := FirstChunk; ; size = chunkSize {
 		last, err := w.fill(src, size)
-		if err != nil {
+		switch {
+		case err != nil:
 			return false, err
-		}
-		if w.refused {
-			return false, w.settle()
-		}
-		if last {
+		case last:
 			return w.end()
 		}
 		if err := w.send(probe); err != nil {
 			return false, err
+		}
+		if w.refused {
+			return false, w.settle() // nothing more is read: src may be needed again
 		}
 		probe = false
 	}
@@ -113,7 +116,7 @@ type chunks struct {
 
 // fill reads what makes a chunk of at least size octets, unless src ends.
 func (w *chunks) fill(src io.Reader, size int) (last bool, err error) {
-	w.out = w.out[:0]
+	w.out = slices.Grow(w.out[:0], size+size/32) // with some line ends to mend
 	for read, idle := 0, 0; read < size; {
 		n, rerr := w.c.read(src)
 		if err := w.c.Broken(); err != nil {
@@ -143,10 +146,10 @@ func (w *chunks) fill(src io.Reader, size int) (last bool, err error) {
 // send writes a chunk that is not the last, and takes the replies that have come
 // so far; all of them, if it is to wait.
 func (w *chunks) send(wait bool) error {
-	if err := w.write(false); err != nil {
-		return w.c.stopped(err, w.limit)
-	}
 	w.unanswered++
+	if err := w.write(false); err != nil {
+		return w.stopped(err)
+	}
 	for w.unanswered > 0 && (wait || w.unanswered >= chunksAhead || w.c.heardLine()) {
 		if err := w.take(); err != nil {
 			return err
@@ -172,10 +175,21 @@ func (w *chunks) take() error {
 	if err != nil {
 		return err
 	}
+	w.note(r)
+	return nil
+}
+
+func (w *chunks) note(r Reply) {
 	w.unanswered--
 	w.refused = w.refused || r.Class() != 2
 	w.each(r)
-	return nil
+}
+
+// stopped is for a server that no longer reads: what it said is of the chunks
+// before, and then of the one that could not be written.
+func (w *chunks) stopped(err error) error {
+	w.c.hear(err, w.unanswered, w.limit, func(_ int, r Reply) { w.note(r) })
+	return w.c.network(err, w.limit)
 }
 
 // settle reads what is still to come after a chunk was refused: the chunks behind
@@ -204,8 +218,9 @@ func (w *chunks) end() (ended bool, err error) {
 		return false, err
 	}
 	end := w.c.handed + int64(len(appendBDAT(nil, len(w.out), true))+len(w.out))
+	w.unanswered++
 	if err := w.write(true); err != nil {
-		return w.c.Reached(end), w.c.stopped(err, w.limit)
+		return w.c.Reached(end), w.stopped(err)
 	}
 	return true, nil
 }

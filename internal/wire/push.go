@@ -17,6 +17,9 @@ type Pusher struct {
 
 // Pusher returns a Pusher for c. Nothing is under way on c at the time.
 func (c *Conn) Pusher() (*Pusher, error) {
+	if c.secret {
+		_ = c.glance() // what was said unasked may quote it
+	}
 	if err := c.ready(); err != nil {
 		return nil, err
 	}
@@ -61,20 +64,23 @@ func (p *Pusher) Push(limit time.Duration) error {
 }
 
 // Done ends the pushing, when the reader has ended as well: with the error of the
-// connection, or nil if it is still good.
+// connection, or nil if it is still good. If both failed, it is the reader's error,
+// which is the server's own word or what it did, unless the reader was ended
+// because the writer had failed.
 func (p *Pusher) Done(limit time.Duration) error {
-	if p.hurry != nil {
-		p.hurry.Stop()
-	}
-	if p.err != nil && p.hurried.Load() {
+	c := p.c
+	switch {
+	case p.err == nil:
+		return c.broke()
+	case !p.hurry.Stop() && p.hurried.Load():
 		// It was the end of patience that the reader met.
-		p.c.mu.Lock()
-		p.c.err = nil
-		p.c.mu.Unlock()
-		return p.c.network(p.err, limit)
+		c.mu.Lock()
+		c.err = nil
+		c.mu.Unlock()
+	default:
+		if err := c.broke(); err != nil {
+			return err
+		}
 	}
-	if p.err != nil {
-		return p.c.network(p.err, limit) // that is, what the reader met, if it was faster
-	}
-	return p.c.broke()
+	return c.network(p.err, limit)
 }
