@@ -269,8 +269,13 @@ func (s *Session) addBody(e *envelope, p *parcel) error {
 	found, known := p.body.eightBit()
 	switch body := p.mail.Body; {
 	case body == smtp.BodyBinaryMIME:
-		if !s.ext.Has("BINARYMIME") || !s.chunking() {
+		switch {
+		case !s.ext.Has("BINARYMIME"):
 			return s.lacks("BINARYMIME", "the caller asks for it")
+		case !s.ext.Has("CHUNKING"):
+			return s.lacks("CHUNKING", "BINARYMIME, which the caller asks for, is sent with BDAT alone")
+		case !s.chunking():
+			return s.lacks("CHUNKING", "it does not know BDAT, with which alone BINARYMIME is sent")
 		}
 		e.params = append(e.params, "BODY=BINARYMIME")
 		return nil

@@ -46,6 +46,11 @@ func (p *Pool) carry(s *pooled) {
 // while nobody reads the replies.
 const mostBeside = wire.FewReplies - 4
 
+// mostTogether is how many recipients a message may have that is sent together with
+// others: all servers take as many at once (RFC 5321, section 4.5.3.1.8), and so none
+// is left for a further transaction.
+const mostTogether = 100
+
 // carries reports whether s can carry a message together with others: one whose
 // octets are all here, so that no reader of the caller's is waited for amid those
 // of others, and that is one transaction.
@@ -59,7 +64,7 @@ func (p *Pool) carries(s *pooled, letter *parcel) bool {
 // server can do so is known from having tried.
 func (s *pooled) windows(letter *parcel) bool {
 	return s.chunking() && s.ext.Has("PIPELINING") && s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && s.entered &&
-		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(recipientsAtOnce))
+		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(mostTogether))
 }
 
 func (s *pooled) atOnce(most int) int {

@@ -78,14 +78,14 @@ func (t *timed) Read(p []byte) (int, error) {
 // A meter watches what is handed to the network.
 type meter struct {
 	net.Conn
-	blind bool // writes do not come this way
-	whole bool // the last write since it was reset was taken whole
+	blind bool        // writes do not come this way
+	whole atomic.Bool // the last write since it was reset was taken whole; TLS may write while it reads
 	cut   atomic.Bool
 }
 
 func (m *meter) Write(b []byte) (int, error) {
 	n, err := m.Conn.Write(b)
-	m.whole = n == len(b)
+	m.whole.Store(n == len(b))
 	return n, err
 }
 
@@ -201,13 +201,13 @@ func deadline(limit time.Duration) time.Time {
 
 func (c *Conn) write(b []byte, limit time.Duration) error {
 	c.nc.SetWriteDeadline(deadline(limit - reserve(limit)))
-	c.raw.whole = false
+	c.raw.whole.Store(false)
 	n, err := c.nc.Write(b)
 	c.handed += int64(n) // in TLS, of records that were taken whole
 	if err == nil {
 		return nil
 	}
-	if c.raw.whole || c.raw.blind { // and of the one that failed, it is not known
+	if c.raw.whole.Load() || c.raw.blind { // and of the one that failed, it is not known
 		c.handed += int64(min(len(b)-n, recordSize))
 	}
 	return err

@@ -27,8 +27,8 @@ func (c *Conn) Looks() bool { return c.look != nil }
 // glance takes what has arrived, if anything has, into the buffer, and waits for
 // no more. It returns what ends the connection, if that has.
 func (c *Conn) glance() error {
-	if c.nc.SetReadDeadline(time.Unix(1, 0)) != nil {
-		return nil // one without deadlines: it would wait
+	if !c.until(time.Unix(1, 0)) {
+		return nil
 	}
 	if err := c.peek(); err != nil || c.br.Buffered() > 0 { // what TLS had read before
 		return err
@@ -46,11 +46,15 @@ func (c *Conn) gaze() error {
 	if err := c.glance(); err != nil || c.look != nil || c.br.Buffered() > 0 {
 		return err
 	}
-	if c.nc.SetReadDeadline(time.Now().Add(aMoment)) != nil {
+	if !c.until(time.Now().Add(aMoment)) {
 		return nil
 	}
 	return c.peek()
 }
+
+// until has reads end then, and reports whether they will: those of a connection
+// without deadlines would wait.
+func (c *Conn) until(t time.Time) bool { return c.nc.SetReadDeadline(t) == nil }
 
 func (c *Conn) peek() error {
 	_, err := c.br.Peek(1)

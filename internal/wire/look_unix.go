@@ -29,7 +29,7 @@ func newLooker(nc net.Conn) *looker {
 	l := &looker{raw: raw}
 	l.peek = func(fd uintptr) bool {
 		_, _, err := syscall.Recvfrom(int(fd), l.octet[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		l.silent = err == syscall.EAGAIN //nolint:errorlint // as the system call gives it
+		l.silent = err == syscall.EAGAIN
 		return true
 	}
 	return l
