@@ -65,7 +65,7 @@ func (r *runner) keptAt(ctx context.Context, rtt time.Duration) (at, error) {
 		err = r.inTurns(r.contenders(), func(c contender) error {
 			n := r.manyFor(c, rtt, offer.chunking)
 			target := s.target(c)
-			o, err := r.checked(ctx, s, c, job{Client: c.name, Target: target, Do: kept, Warm: r.warm(rtt), Messages: n})
+			o, err := r.checked(ctx, s, c, job{Client: c.name, Target: target, Do: kept, Warm: r.warm(c, rtt), Messages: n})
 			if err != nil {
 				return err
 			}
@@ -87,13 +87,20 @@ func (r *runner) keptAt(ctx context.Context, rtt time.Duration) (at, error) {
 	return results, nil
 }
 
-// warm is how many messages are not counted.
-func (r *runner) warm(rtt time.Duration) int {
-	if rtt > 0 {
-		return 1
+// warm is how many messages are not counted. In them a pool finds out whether the
+// server can do what it offers.
+func (r *runner) warm(c contender, rtt time.Duration) int {
+	switch {
+	case rtt == 0:
+		return max(r.messages/100, enough)
+	case c.batch > 0:
+		return enough
 	}
-	return r.messages / 100
+	return 2
 }
+
+// enough is two full windows.
+const enough = 33
 
 // manyFor is how many messages a client sends in a time that can be waited for.
 func (r *runner) manyFor(c contender, rtt time.Duration, chunking bool) int {
