@@ -80,6 +80,14 @@ func chunking() (all []crime) {
 		row{name: "two answers to MAIL, and a no", does: does{sender: says("250 ok", "250 ok"), lastChunk: takes("554 5.7.1 no")}, want: doubtful()},
 		row{name: "354 to MAIL", does: does{sender: says("354 go on")}, want: doubtful()},
 	)
+	// What has begun at a port ends there: promise 5.
+	add(again, row{name: "the message read as commands, and busy the second time", does: does{lastChunk: says("500 5.5.1 BDAT?"), greeting: func(v *villain) {
+		if v.number > 1 {
+			then(says("421 4.3.2 busy"), hangsUp)(v)
+			return
+		}
+		v.usual(v)
+	}}, want: at(submit.PhaseGreeting, submit.ErrTemporary)})
 	all = append(all, inPieces(pipelined, again)...)
 	return all
 }

@@ -145,6 +145,14 @@ func takes(line string) move {
 // isSilent says nothing any more, and listens.
 func isSilent(v *villain) { v.listen() }
 
+// wantsSilence listens, and should hear nothing.
+func wantsSilence(v *villain) {
+	if _, err := v.in.Peek(1); err == nil {
+		tooMuch(v)
+	}
+	v.listen()
+}
+
 // isDeaf does not listen either, until the client is back.
 func isDeaf(v *villain) {
 	<-v.back

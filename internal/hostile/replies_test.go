@@ -91,7 +91,7 @@ func replies() (all []crime) {
 		garbled("NULs", "\x00\x00\x00\r\n")
 		garbled("an empty line", "\r\n"+p.good+"\r\n")
 		garbled("a space in front", " "+p.good+"\r\n")
-		garbled("no code", "hello\r\n")
+		garbled("no code", "ok\r\n")
 		garbled("two digits", c[:2]+" ok\r\n")
 		garbled("four digits", c+"0 ok\r\n")
 		garbled("other digits", "\u0662\u0665\u0660 ok\r\n")

@@ -24,6 +24,7 @@ type sequence struct {
 	messages int
 	ends     tally
 	sessions int // that see a login
+	believed int // a message whose receipt is another's: nothing tells that the server said one thing too many
 	pause    time.Duration
 	takes    time.Duration
 }
@@ -101,6 +102,9 @@ func (b *batch) check(x *trial, got result) {
 		switch {
 		case r.receipt != nil:
 			have.receipts++
+			if n == b.believed {
+				continue
+			}
 			require.Equal(x.t, 1, yes, "a receipt for message %d: %v; the server said %v", n, r.receipt.Reply, said[n])
 		case isDoubt(r.err):
 			have.doubts++
@@ -146,7 +150,7 @@ func TestSequences(t *testing.T) {
 	play("in lock-step", lockStep, together(false), func(b *batch) client { return b.all })
 	play("a window of chunks", chunks, windows(), func(b *batch) client { return b.all })
 	t.Logf("%d cases", cases)
-	require.GreaterOrEqual(t, cases, 260, "cases have been lost")
+	require.GreaterOrEqual(t, cases, 262, "cases have been lost")
 }
 
 // replaced is another server, in place of one that is remembered as good.
@@ -287,5 +291,16 @@ func windows() (list []sequence) {
 	add("two answers to MAIL", 2, does{sender: once(10, says("250 ok", "250 ok"))}, all)
 	add("no answer to MAIL", 2, does{sender: once(10, unanswered)}, tally{n - 1, 0, 1})
 	slow(10 * time.Minute)
+	add("two verdicts, and a no behind", 2, does{lastChunk: func(v *villain) {
+		switch {
+		case v.number == 1 && v.turns[v.now] == 10:
+			takes(queued + "\r\n" + queued)(v)
+		case v.number == 1 && v.turns[v.now] == 12:
+			takes("554 5.7.1 spam")(v)
+		default:
+			v.usual(v)
+		}
+	}}, tally{n - 7, 0, 7})
+	list[len(list)-1].believed = 12
 	return list
 }

@@ -100,6 +100,8 @@ func transactions() (all []crime) {
 		row{name: "to some: all refused, and 354", does: does{recipient: says("550 no"), data: says("354 go")}, want: rcpt},
 		row{name: "to some: one refused", does: does{recipient: only(2, says("550 no"))}, want: taken()},
 		row{name: "to some: one refused, and the others by DATA", does: does{recipient: only(2, says("550 no")), data: says("554 no")}, want: atData},
+		row{name: "to some: an answer too few", does: does{recipient: only(2, unanswered)}, want: at(submit.PhaseRecipient, submit.ErrProtocol)},
+		row{name: "to some: 354 to a recipient", does: does{recipient: only(2, says("354 go"))}, want: at(submit.PhaseRecipient, submit.ErrProtocol)},
 		row{name: "to some: an answer too many, yes", does: does{recipient: only(2, says("550 no", "250 ok"))}, want: outOfStep},
 	)
 

@@ -27,7 +27,7 @@ import (
 const (
 	rtt      = 10 * time.Millisecond
 	soon     = time.Second // what takes no time limit to end is over by then
-	maxError = 2200        // octets, for a port that was tried: 500 characters, and what is ours around them
+	maxError = 1500        // octets, for a port that was tried
 	maxHeap  = 64 << 20
 )
 
