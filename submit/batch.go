@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 )
@@ -31,17 +32,19 @@ const (
 //
 // The sequence is read by the goroutine of the loop, between results: while it
 // makes its caller wait for a message, no result is yielded. For messages that come
-// one by one there is Submit, which shares sessions in the same way.
+// one by one there is Submit, which shares sessions in the same way. A Body of more
+// than 64 KiB is read while the sequence goes on, by another goroutine; should
+// its Read panic, the loop does.
 //
 // Breaking out of the loop stops the reading; what is on its way is finished, its
 // results are dropped, and the loop ends after that. If ctx ends, no more is read,
-// and all that was gets its result at once, as from Submit. If the credentials
+// and all that was gets its result at once, as from Submit; whether there would have
+// been more, ctx does not tell. If the credentials
 // are refused ([ErrCredentials]), they are not shown again: that is the result of
 // all other messages, too.
 func (p *Pool) SubmitAll(ctx context.Context, messages iter.Seq[Message]) iter.Seq[Result] {
 	return func(yield func(Result) bool) {
-		if p.Transport == nil {
-			yield(Result{Err: errNoTransport()})
+		if ctx.Err() != nil {
 			return
 		}
 		b := newBatch(ctx, p, yield)
@@ -67,22 +70,47 @@ type batch struct {
 	under   map[*waiter]struct{}
 	octets  int // of what is under way
 	results chan *waiter
-	leading sync.WaitGroup
+	running sync.WaitGroup
 	used    []*waiter // settled; what they are made of can be used again
-	refused error     // credentials
 	over    bool      // nobody wants results any more
+	ending  bool      // and what is under way is waited for
+	thrown  func()    // does what a reader did instead of returning; or nil
 
-	mu       sync.Mutex
-	panicked any // what came out of a reader, for the goroutine of the loop
+	refused error // credentials, or whatever no message can do without; guarded by the pool's mu
 }
 
 func newBatch(ctx context.Context, p *Pool, yield func(Result) bool) *batch {
-	sessions := max(1, orInt(p.MaxSessions, 4))
-	most := min(mostAhead, sessions*min(readAhead*p.window(), mostAhead))
-	return &batch{
-		p: p, ctx: ctx, quiet: endless{ctx}, yield: yield, most: most,
+	most := p.ahead()
+	b := &batch{
+		p: p, ctx: ctx, quiet: detach(ctx), yield: yield, most: most,
 		under: make(map[*waiter]struct{}, most), results: make(chan *waiter, most),
 	}
+	if p.Transport == nil {
+		b.refused = errNoTransport()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.batches = append(p.batches, b)
+	return b
+}
+
+// ahead is how many messages of a sequence are under way at most.
+func (p *Pool) ahead() int {
+	return min(mostAhead, min(p.most(), mostAhead)*readAhead*min(p.window(), mostAhead))
+}
+
+// refuse is for credentials that were refused: they are not shown again for the
+// messages of b. The pool's mu is held.
+func (b *batch) refuse(err error) {
+	if errors.Is(err, ErrCredentials) && b.refused == nil {
+		b.refused = err
+	}
+}
+
+func (b *batch) refusal() error {
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	return b.refused
 }
 
 // add takes the next message of the sequence, and yields the results there are. It
@@ -90,19 +118,88 @@ func newBatch(ctx context.Context, p *Pool, yield func(Result) bool) *batch {
 func (b *batch) add(m Message) bool {
 	i := b.index
 	b.index++
-	if b.refused != nil {
-		return b.tell(Result{Index: i, Err: b.refused})
+	w, err := b.prepare(m)
+	switch {
+	case b.over:
+		return false
+	case err != nil:
+		b.tell(Result{Index: i, Err: err})
+	default:
+		*w = waiter{letter: w.letter, ctx: b.quiet, owner: b, index: i}
+		w.keep()
+		b.enqueue(w)
+	}
+	b.catchUp()
+	if b.ctx.Err() != nil {
+		b.cancel()
+	}
+	return !b.over && b.ctx.Err() == nil
+}
+
+func (b *batch) prepare(m Message) (*waiter, error) {
+	if err := b.refusal(); err != nil {
+		return nil, err
 	}
 	w := b.fresh()
-	err := w.letter.prepare(b.ctx, m)
-	if err == nil {
-		err = b.p.pace(b.ctx)
+	if err := w.letter.prepare(b.ctx, m); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return b.tell(Result{Index: i, Err: err}) && b.ctx.Err() == nil
+	return w, b.pace()
+}
+
+// pace waits for the limiter, and yields results meanwhile.
+func (b *batch) pace() error {
+	if b.p.Limiter == nil {
+		return nil
 	}
-	*w = waiter{letter: w.letter, ctx: b.quiet, owner: b, index: i}
-	b.enqueue(w)
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	var (
+		thrown func()
+		waited error
+		paced  = make(chan struct{})
+	)
+	b.running.Go(func() { // end waits for it
+		defer close(paced)
+		catch(&thrown, func() { waited = b.p.pace(ctx) })
+	})
+	for !b.over {
+		select {
+		case <-paced:
+			if thrown != nil {
+				thrown()
+			}
+			return waited
+		case w := <-b.results:
+			b.settled(w)
+		case <-b.ctx.Done():
+			return b.p.errorFor(wireContext(b.ctx))
+		}
+	}
+	return nil
+}
+
+// catch runs f, and notes what it does if it does not return: it panics, or ends
+// its goroutine.
+func catch(thrown *func(), f func()) {
+	returned := false
+	defer func() {
+		if returned {
+			return
+		}
+		if v := recover(); v != nil {
+			*thrown = func() { panic(v) }
+		} else {
+			*thrown = runtime.Goexit
+		}
+	}()
+	f()
+	returned = true
+}
+
+// catchUp yields the results there are, and waits for some while there is no room
+// for more messages.
+func (b *batch) catchUp() {
 	for !b.over && b.ctx.Err() == nil {
 		if len(b.under) >= b.most || b.octets >= mostOctetsAhead {
 			b.wait()
@@ -111,94 +208,98 @@ func (b *batch) add(m Message) bool {
 		select {
 		case w := <-b.results:
 			b.settled(w)
-			continue
 		default:
+			return
 		}
-		break
 	}
-	if b.ctx.Err() != nil {
-		b.cancel()
-		return false
-	}
-	return !b.over
 }
 
 // enqueue has the pool submit w.
 func (b *batch) enqueue(w *waiter) {
 	b.under[w] = struct{}{}
 	b.octets += len(w.letter.body.head)
-	p := b.p
+	s, waits, err := b.claim(w)
+	switch {
+	case err != nil:
+		b.arrive(w, nil, err)
+	case !waits:
+		b.submit(w, s)
+	}
+}
+
+// claim is the pool's take: it returns a session, or leave to open one, unless w
+// waits in the queue from now on.
+func (b *batch) claim(w *waiter) (s *pooled, waits bool, err error) {
 	for {
-		p.mu.Lock()
-		if p.closed {
-			w.settled(nil, p.errClosed())
-			p.mu.Unlock()
-			b.results <- w
-			return
-		}
-		s, ok := p.takeNow(w.letter)
-		if !ok {
-			p.waiting = append(p.waiting, w)
-			p.feed()
-			p.mu.Unlock()
-			return
-		}
-		if s == nil {
-			b.lead(w, nil)
-			p.mu.Unlock()
-			return
-		}
-		p.mu.Unlock()
-		if s.conn.Unpark() {
-			p.mu.Lock()
-			b.lead(w, s)
-			p.mu.Unlock()
-			return
+		s, waits, err = b.claimNow(w)
+		if s == nil || s.conn.Unpark() {
+			return s, waits, err
 		}
 		s.Close()
-		p.free()
+		b.p.free()
 	}
 }
 
-// lead submits w by itself, in a goroutine of its own.
+func (b *batch) claimNow(w *waiter) (s *pooled, waits bool, err error) {
+	p := b.p
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.draw(&w.ticket)
+	switch {
+	case b.refused != nil:
+		return nil, false, b.refused
+	case b.ctx.Err() != nil:
+		return nil, false, p.errorFor(wireContext(b.ctx))
+	case p.closed:
+		return nil, false, p.errClosed()
+	}
+	if s, ok := p.takeNow(w.letter); ok {
+		w.place = led
+		return s, false, nil
+	}
+	p.enqueue(w)
+	p.serve()
+	return nil, true, nil
+}
+
+// lead belongs to owner.
 func (b *batch) lead(w *waiter, s *pooled) {
 	w.place = led
-	b.leading.Add(1)
-	go func() { // end waits for it
-		defer b.leading.Done()
-		b.submit(w, s)
-	}()
+	b.submit(w, s)
 }
 
+// submit submits w by itself, in a goroutine of its own.
 func (b *batch) submit(w *waiter, s *pooled) {
-	returned := false
-	defer func() {
-		if !returned { // the message's reader panicked, and the caller is to see that
-			b.mu.Lock()
-			b.panicked = recover()
-			b.mu.Unlock()
-			b.results <- w
+	b.running.Go(func() { // end waits for it
+		var (
+			waits   bool
+			receipt *Receipt
+			err     error
+		)
+		catch(&w.thrown, func() { receipt, waits, err = b.submitAlone(w, s) })
+		if !waits {
+			b.arrive(w, receipt, err)
 		}
-	}()
-	receipt, again, err := b.p.lead(b.ctx, w.letter, s)
-	returned = true
-	if again {
-		b.p.mu.Lock()
-		waits := b.p.open > 0 && !b.p.closed
-		if waits {
-			w.place = inQueue
-			b.p.waiting = append([]*waiter{w}, b.p.waiting...)
-			b.p.feed()
+	})
+}
+
+func (b *batch) submitAlone(w *waiter, s *pooled) (receipt *Receipt, waits bool, err error) {
+	for {
+		var again bool
+		if receipt, again, err = b.p.lead(b.ctx, w.letter, s); !again {
+			return receipt, false, err
 		}
-		b.p.mu.Unlock()
-		if waits {
-			return
+		if s, waits, err = b.claim(w); waits || err != nil {
+			return nil, waits, err
 		}
 	}
+}
+
+func (b *batch) arrive(w *waiter, receipt *Receipt, err error) {
 	b.p.mu.Lock()
 	w.settled(receipt, err)
 	b.p.mu.Unlock()
-	b.results <- w
+	b.settle(w)
 }
 
 // settle belongs to owner.
@@ -217,18 +318,32 @@ func (b *batch) wait() {
 func (b *batch) settled(w *waiter) {
 	delete(b.under, w)
 	b.octets -= len(w.letter.body.head)
-	b.mu.Lock()
-	panicked := b.panicked
-	b.mu.Unlock()
-	if panicked != nil {
-		panic(panicked)
-	}
-	if isRefused(w.err) {
-		b.refused = w.err
+	if w.thrown != nil {
+		b.rethrow(w.thrown)
+		return
 	}
 	r := Result{Index: w.index, Receipt: w.receipt, Err: w.err}
+	if isRefused(w.err) {
+		b.p.mu.Lock()
+		b.refuse(w.err)
+		b.p.mu.Unlock()
+	}
 	b.used = append(b.used, w)
 	b.tell(r)
+}
+
+// rethrow does what a reader did, where the caller can see it: once, and not before
+// all is over if the loop is being left.
+func (b *batch) rethrow(thrown func()) {
+	switch {
+	case b.thrown != nil:
+	case b.ending:
+		b.thrown = thrown
+	default:
+		b.thrown = func() {} // end has nothing to throw
+		b.over = true
+		thrown()
+	}
 }
 
 // fresh returns a waiter for a message, one that is settled if there is any.
@@ -243,12 +358,11 @@ func (b *batch) fresh() *waiter {
 }
 
 // tell yields a result, if anybody wants it.
-func (b *batch) tell(r Result) bool {
+func (b *batch) tell(r Result) {
 	if !b.over {
 		b.over = true // should yield panic
 		b.over = !b.yield(r)
 	}
-	return !b.over
 }
 
 // finish yields the results of all that is under way.
@@ -267,7 +381,7 @@ func (b *batch) cancel() {
 	for w := range b.under {
 		left = append(left, w)
 	}
-	sortByIndex(left)
+	slices.SortFunc(left, func(a, b *waiter) int { return cmp.Compare(a.index, b.index) })
 	for _, w := range left {
 		if err := b.p.leave(b.ctx, w); err != nil {
 			delete(b.under, w)
@@ -281,11 +395,9 @@ func (b *batch) cancel() {
 
 // end waits for what is on its way, and takes back what is not.
 func (b *batch) end() {
-	b.over = true
-	for w := range b.under {
-		if b.p.withdraw(w) {
-			delete(b.under, w)
-		}
+	b.over, b.ending = true, true
+	for _, w := range b.p.withdraw(b) {
+		delete(b.under, w)
 	}
 	for len(b.under) > 0 {
 		select {
@@ -295,23 +407,26 @@ func (b *batch) end() {
 			b.cancel()
 		}
 	}
-	b.leading.Wait()
+	b.running.Wait()
+	hush(b.quiet)
+	if b.thrown != nil {
+		b.thrown()
+	}
 }
 
-// withdraw takes w out of the queue, if it is in it.
-func (p *Pool) withdraw(w *waiter) bool {
+// withdraw takes what is left of b out of the queue, and b off the list.
+func (p *Pool) withdraw(b *batch) (list []*waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i := -1
-	if w.place == inQueue {
-		i = slices.Index(p.waiting, w)
-		p.waiting = slices.Delete(p.waiting, i, i+1)
-	}
-	return i >= 0
-}
-
-func sortByIndex(list []*waiter) {
-	slices.SortFunc(list, func(a, b *waiter) int { return cmp.Compare(a.index, b.index) })
+	p.batches = slices.DeleteFunc(p.batches, func(other *batch) bool { return other == b })
+	p.waiting = slices.DeleteFunc(p.waiting, func(w *waiter) bool {
+		if w.owner != b {
+			return false
+		}
+		list = append(list, w)
+		return true
+	})
+	return list
 }
 
 func isRefused(err error) bool { return errors.Is(err, ErrCredentials) }

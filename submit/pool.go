@@ -51,10 +51,13 @@ type Pool struct {
 	mu       sync.Mutex // guards the fields below; not held across I/O
 	idle     []*pooled  // most recently used last
 	open     int        // sessions, being dialled, in use and idle
-	waiting  []*waiter  // who came first is served first
+	waiting  []*waiter  // by their tickets: who came first is served first
+	tickets  uint64     // given out
 	hungry   []*run     // that could carry more
-	proven   bool       // a session was had, and did authenticate
+	batches  []*batch   // under way
+	proven   bool       // sessions can be had: the last that there was did authenticate
 	ceiling  ceiling
+	capacity capacity
 	inFlight int // messages that runs carry
 	count    counters
 	watcher  *time.Timer // over idle sessions
@@ -75,7 +78,8 @@ type pooled struct {
 	*Session
 	since   time.Time // it was opened
 	sent    int       // messages offered
-	taken   int       // of these
+	mails   int       // transactions, with those that are about to begin
+	taken   int       // of the messages
 	retired bool      // it is to be closed: the server has enough of it
 
 	idleSince time.Time
@@ -137,8 +141,8 @@ func (p *Pool) pace(ctx context.Context) error {
 }
 
 func (p *Pool) submit(ctx context.Context, letter *parcel) (*Receipt, error) {
-	for first := true; ; first = false {
-		s, c, err := p.take(ctx, letter, first)
+	for ticket := uint64(0); ; {
+		s, c, err := p.take(ctx, letter, &ticket)
 		if err != nil {
 			return nil, err
 		}
@@ -158,47 +162,65 @@ func (p *Pool) submit(ctx context.Context, letter *parcel) (*Receipt, error) {
 // itself meanwhile. Again means that there is no other session to be had now,
 // but somebody else's to wait for.
 func (p *Pool) lead(ctx context.Context, letter *parcel, s *pooled) (receipt *Receipt, again bool, err error) {
-	reused := s != nil
-	if !reused {
-		if s, again, err = p.dial(ctx); err != nil {
-			return nil, again, err
+	spare := spares{dead: s != nil, noBDAT: true}
+	for stale := false; ; {
+		if s == nil {
+			if s, again, err = p.dial(ctx); err != nil {
+				if stale && !again {
+					p.note(func(c *counters) { c.outcome(err) }) // it had one
+				}
+				return nil, again, err
+			}
 		}
+		if receipt, stale, again, err = p.use(ctx, s, letter, &spare); !stale {
+			return receipt, again, err
+		}
+		p.note(func(c *counters) { c.again++ })
+		s.Close()
+		s = nil
 	}
-	receipt, stale, again, err := p.use(ctx, s, letter, reused)
-	if !stale {
-		return receipt, again, err
+}
+
+// Spares are the reasons for which a message may go over another session, each
+// once: that the one it had turned out to be dead, or the server not to know BDAT.
+type spares struct{ dead, noBDAT bool }
+
+// take reports whether there is one for err, and takes it. What follows is a new
+// session, and not dead.
+func (s *spares) take(err error) bool {
+	had := s.dead
+	if errors.Is(err, errNoBDAT) {
+		had, s.noBDAT = s.noBDAT, false
 	}
-	p.note(func(c *counters) { c.again++ })
-	s.Close()
-	if s, again, err = p.dial(ctx); err != nil {
-		return nil, again, err
-	}
-	receipt, _, again, err = p.use(ctx, s, letter, false)
-	return receipt, again, err
+	s.dead = false
+	return had
 }
 
 // use submits over s and gives it back, even if reading the message panics;
 // unless s turns out to be stale and the message can be sent once more. Again is as
 // for noSession: to be without authentication is to be without a session.
-func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, reused bool) (receipt *Receipt, stale, again bool, err error) {
+func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, spare *spares) (receipt *Receipt, stale, again bool, err error) {
+	finished := false
 	defer func() {
 		if stale {
 			return
 		}
-		s.sent++
-		if err == nil {
-			s.taken++
-		}
-		if s.authErr != nil {
+		if finished && s.authErr != nil {
 			again = p.noSession(ctx, err)
 		}
-		if !again {
+		if finished && !again {
 			p.note(func(c *counters) { c.outcome(err) })
+		}
+		s.sent++
+		s.mails = max(s.mails+1, s.begun)
+		if finished && err == nil {
+			s.taken++
 		}
 		p.giveBack(s)
 	}()
 	receipt, err = s.submit(ctx, letter)
-	stale = (reused || errors.Is(err, errNoBDAT)) && isStale(ctx, s, err) && letter.body.rewind()
+	finished = true
+	stale = isStale(ctx, s, err) && spare.take(err) && letter.body.rewind()
 	return receipt, stale, false, err
 }
 
@@ -261,14 +283,9 @@ func (p *Pool) dial(ctx context.Context) (s *pooled, again bool, err error) {
 func (p *Pool) prove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.proven {
-		return
-	}
-	p.proven = true
-	for len(p.waiting) > 0 && p.open < p.maxSessions() {
-		p.open++
-		w := p.next()
-		w.owner.lead(w, nil)
+	if !p.proven {
+		p.proven = true
+		p.spread()
 	}
 }
 
@@ -285,10 +302,14 @@ func (p *Pool) noSession(ctx context.Context, err error) (again bool) {
 		p.mu.Unlock()
 		return true
 	}
+	p.proven, p.ceiling = false, ceiling{} // that was no limit
 	waiting := p.waiting
 	p.waiting = nil
 	for _, w := range waiting {
 		w.settled(nil, err)
+	}
+	for _, b := range p.batches {
+		b.refuse(err)
 	}
 	p.mu.Unlock()
 	for _, w := range waiting {

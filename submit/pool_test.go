@@ -490,8 +490,10 @@ func TestPoolOfSTARTTLS(t *testing.T) {
 	})
 }
 
-// moment is what p is doing, without what it has done.
+// moment is what p is doing when nothing more happens by itself, without what it has
+// done.
 func moment(p *submit.Pool) submit.PoolStats {
+	synctest.Wait()
 	s := p.Stats()
 	return submit.PoolStats{Open: s.Open, Idle: s.Idle, Waiting: s.Waiting, InFlight: s.InFlight}
 }

@@ -16,9 +16,14 @@ const (
 	longCeiling  = 5 * time.Minute
 )
 
-// lower makes sessions the ceiling, from now on.
+// lower makes sessions the ceiling. If there is one already, of two sessions that
+// were asked for at the same time, it holds for no longer than it would.
 func (c *ceiling) lower(sessions int) {
 	now := time.Now()
+	if now.Before(c.until) {
+		c.sessions = min(c.sessions, sessions)
+		return
+	}
 	if now.After(c.until.Add(longCeiling)) {
 		c.pause = 0 // that was long ago
 	}
@@ -35,4 +40,7 @@ func (c *ceiling) of(n int) int {
 }
 
 // maxSessions is how many sessions may be open now. p.mu is held.
-func (p *Pool) maxSessions() int { return p.ceiling.of(max(1, orInt(p.MaxSessions, 4))) }
+func (p *Pool) maxSessions() int { return p.ceiling.of(p.most()) }
+
+// most is how many there may be at all.
+func (p *Pool) most() int { return max(1, orInt(p.MaxSessions, 4)) }

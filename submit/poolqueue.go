@@ -1,6 +1,7 @@
 package submit
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -16,25 +17,19 @@ type waiter struct {
 	letter *parcel
 	ctx    context.Context // of the call, without its end: for that there is leave
 	owner  owner
-	index  int // of the message, for its owner
+	index  int    // of the message, for its owner
+	thrown func() // does what a reader did instead of returning; or nil
+	as     [1]string
 
 	// Guarded by the pool's mu.
-	place place
-	gone  bool // nobody waits for what becomes of it
-	again bool // its connection broke, and it goes over another
-	run   *run // that carries it
+	ticket uint64 // its place in the queue is by this
+	place  place
+	gone   bool // nobody waits for what becomes of it
+	run    *run // that carries it
 
 	receipt *Receipt
 	err     error
 }
-
-// endless is a context without its end. What context.WithoutCancel returns asks for
-// memory whenever it is asked for a value.
-type endless struct{ context.Context }
-
-func (endless) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
-func (endless) Done() <-chan struct{}                   { return nil }
-func (endless) Err() error                              { return nil }
 
 // An owner waits for what becomes of a waiter.
 type owner interface {
@@ -76,13 +71,13 @@ func (c *call) lead(_ *waiter, s *pooled) {
 func (c *call) settle(*waiter) { close(c.done) }
 
 // take returns an idle session, or a place in the queue, or neither, as leave to
-// open a session. Who was here before stands in front.
-func (p *Pool) take(ctx context.Context, letter *parcel, first bool) (*pooled, *call, error) {
+// open a session. Ticket is drawn the first time.
+func (p *Pool) take(ctx context.Context, letter *parcel, ticket *uint64) (*pooled, *call, error) {
 	if ctx.Err() != nil {
 		return nil, nil, p.errorFor(wire.ContextError(ctx))
 	}
 	for {
-		s, c, err := p.takeOrQueue(ctx, letter, first)
+		s, c, err := p.takeOrQueue(ctx, letter, ticket)
 		switch {
 		case err != nil:
 			return nil, nil, err
@@ -97,9 +92,10 @@ func (p *Pool) take(ctx context.Context, letter *parcel, first bool) (*pooled, *
 	}
 }
 
-func (p *Pool) takeOrQueue(ctx context.Context, letter *parcel, first bool) (*pooled, *call, error) {
+func (p *Pool) takeOrQueue(ctx context.Context, letter *parcel, ticket *uint64) (*pooled, *call, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.draw(ticket)
 	s, ok := p.takeNow(letter)
 	switch {
 	case p.closed:
@@ -108,45 +104,43 @@ func (p *Pool) takeOrQueue(ctx context.Context, letter *parcel, first bool) (*po
 		return s, nil, nil
 	}
 	c := &call{turn: make(chan *pooled, 1), done: make(chan struct{})}
-	c.waiter = waiter{letter: letter, ctx: endless{ctx}, owner: c}
-	if first {
-		p.waiting = append(p.waiting, &c.waiter)
-	} else {
-		p.waiting = slices.Insert(p.waiting, 0, &c.waiter)
-	}
-	p.feed()
+	c.waiter = waiter{letter: letter, ctx: detach(ctx), owner: c, ticket: *ticket}
+	c.keep()
+	p.enqueue(&c.waiter)
+	p.serve()
 	return nil, c, nil
 }
 
-// takeNow takes what can be had without waiting: an idle session, or nil as leave
-// to open one. It does not, if the message can go along with others. p.mu is held.
-func (p *Pool) takeNow(letter *parcel) (s *pooled, ok bool) {
-	switch {
-	case p.closed:
-	case len(p.idle) > 0:
-		last := len(p.idle) - 1
-		s = p.idle[last]
-		p.idle = p.idle[:last]
-		return s, true
-	case len(p.hungry) > 0 && p.hungry[len(p.hungry)-1].takes(letter):
-	case p.open == 0 || p.proven && p.open < p.maxSessions():
-		p.open++
-		return nil, true
-	}
-	return nil, false
-}
-
-// feed tells a run that could carry more that there is more. p.mu is held.
-func (p *Pool) feed() {
-	if last := len(p.hungry) - 1; last >= 0 {
-		p.hungry[last].more.Signal()
-		p.hungry = p.hungry[:last]
+// draw gives out a ticket to who has none. p.mu is held.
+func (p *Pool) draw(ticket *uint64) {
+	if *ticket == 0 {
+		p.tickets++
+		*ticket = p.tickets
 	}
 }
 
-// working is how many sessions are open beside the one that is being opened or
-// closed. p.mu is held.
-func (p *Pool) working() int { return p.open - 1 }
+// enqueue puts w in the queue: who comes back is in front of who came later.
+// p.mu is held.
+func (p *Pool) enqueue(w *waiter) {
+	w.place, w.run = inQueue, nil
+	i, _ := p.find(w)
+	p.waiting = slices.Insert(p.waiting, i, w)
+}
+
+// find returns where in the queue w is, or belongs. p.mu is held.
+func (p *Pool) find(w *waiter) (i int, ok bool) {
+	return slices.BinarySearchFunc(p.waiting, w.ticket, func(other *waiter, ticket uint64) int {
+		return cmp.Compare(other.ticket, ticket)
+	})
+}
+
+// next takes the first waiter off the queue. p.mu is held.
+func (p *Pool) next() *waiter {
+	w := p.waiting[0]
+	p.waiting[0] = nil
+	p.waiting = p.waiting[1:]
+	return w
+}
 
 func (p *Pool) errClosed() error {
 	return p.errorFor(&cause{meaning: ErrClosed, text: "pool is closed"})
@@ -166,6 +160,7 @@ func (p *Pool) wait(ctx context.Context, c *call) (s *pooled, carried bool, err 
 	case <-ctx.Done():
 	}
 	if err := p.leave(ctx, &c.waiter); err != nil {
+		hush(c.ctx)
 		return nil, false, err
 	}
 	// It was served at the same moment.
@@ -189,7 +184,7 @@ func (p *Pool) leave(ctx context.Context, w *waiter) error {
 	defer p.mu.Unlock()
 	switch w.place {
 	case inQueue:
-		i := slices.Index(p.waiting, w)
+		i, _ := p.find(w)
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 	case carried, begun:
 		w.run.forget(w)
@@ -199,26 +194,24 @@ func (p *Pool) leave(ctx context.Context, w *waiter) error {
 	}
 	err := wire.ContextError(ctx)
 	if w.place == begun {
-		return &Error{Endpoint: w.run.s.endpoint, Phase: PhaseVerdict, Err: uncertain(err)}
+		err = &Error{Endpoint: w.run.s.endpoint, Phase: PhaseVerdict, Err: uncertain(err)}
+		p.count.outcome(err)
+		return err
 	}
 	return p.errorFor(err)
 }
 
 // giveBack passes a session on to who waits for one, or keeps it, or closes it.
 func (p *Pool) giveBack(s *pooled) {
-	if !p.fit(s) {
-		s.Close()
-		p.free()
-		return
-	}
 	p.mu.Lock()
+	fit := p.fit(s)
 	switch {
-	case len(p.waiting) > 0 && p.isCrowd(s):
-		go p.carry(s)
-	case len(p.waiting) > 0:
+	case fit && len(p.waiting) > 0 && p.isCrowd(s):
+		go p.carry(s) // which gives it back; Close waits for that
+	case fit && len(p.waiting) > 0:
 		w := p.next()
 		w.owner.lead(w, s)
-	case p.closed || p.maxIdle() < 0:
+	case !fit || p.closed || p.maxIdle() < 0:
 		p.mu.Unlock()
 		s.Close()
 		p.free()
@@ -241,24 +234,17 @@ func (p *Pool) isCrowd(s *pooled) bool {
 	return p.carries(s, p.waiting[0].letter) && (!alone || len(p.waiting) > 1)
 }
 
-// fit reports whether a session can carry another message.
+// fit reports whether a session can carry another message. p.mu is held.
 func (p *Pool) fit(s *pooled) bool {
 	return s.conn.Broken() == nil && s.authErr == nil && p.hasRoom(s)
 }
 
-// hasRoom reports whether a session has not come to one of its limits.
+// hasRoom reports whether a session has not come to one of its limits. p.mu is
+// held.
 func (p *Pool) hasRoom(s *pooled) bool {
 	most, oldest, mails := p.maxMessages(), p.maxAge(), s.limits.mails
-	return !s.retired && (most < 0 || s.sent < most) && (mails == 0 || max(s.begun, s.sent) < mails) &&
-		(oldest < 0 || time.Since(s.since) < oldest)
-}
-
-// next takes the first waiter off the queue. p.mu is held.
-func (p *Pool) next() *waiter {
-	w := p.waiting[0]
-	p.waiting[0] = nil
-	p.waiting = p.waiting[1:]
-	return w
+	return !s.retired && (most < 0 || s.sent < most) && (mails == 0 || s.mails < mails) &&
+		p.capacity.allows(s.mails) && (oldest < 0 || time.Since(s.since) < oldest)
 }
 
 // free passes the leave of a session that is no more to who waits for one.

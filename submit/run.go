@@ -13,16 +13,22 @@ import (
 // allows that (RFC 2920, section 3.1). It goes on for as long as anything waits.
 //
 // What it says of a message can be exact, since only the end of a message makes a
-// server take it. Those whose end was not sent, it has not taken, and they go over
-// another session, once.
+// server take it. Those whose end was not sent, it has not taken. The one that the
+// server was busy with when the session ended may be why, and goes over a new one,
+// first and for the last time; those behind it are as if they had never left the
+// queue.
 type run struct {
 	p    *Pool
 	s    *pooled
 	more sync.Cond // the writer waits for messages, or for room in the window
 
 	// Guarded by the pool's mu.
-	interest int // messages that somebody waits for
+	interest int     // messages that somebody waits for
+	heir     *waiter // has the session's place when it ends; or nil
 	window   window
+
+	longest time.Duration // that the server took to answer an envelope, or a message
+	behind  bool          // something was sent behind the end of a message
 }
 
 // carry has s carry what waits, and then gives it back.
@@ -39,7 +45,28 @@ func (p *Pool) carry(s *pooled) {
 	}
 	s.heard = time.Now()
 	<-s.turn
-	p.giveBack(s)
+	if r.heir == nil {
+		p.giveBack(s)
+		return
+	}
+	s.Close()
+	r.bequeath()
+}
+
+// bequeath passes the leave of the session, which is no more, to its heir.
+func (r *run) bequeath() {
+	p, w := r.p, r.heir
+	p.mu.Lock()
+	p.inFlight--
+	gone := w.gone
+	if !gone {
+		r.interest--
+		w.owner.lead(w, nil)
+	}
+	p.mu.Unlock()
+	if gone {
+		p.free()
+	}
 }
 
 // mostBeside is how many recipients a message may have whose envelope is sent
@@ -63,7 +90,8 @@ func (p *Pool) carries(s *pooled, letter *parcel) bool {
 // waiting for the outcome of any: whose envelope and body are one flight. That the
 // server can do so is known from having tried.
 func (s *pooled) windows(letter *parcel) bool {
-	return s.chunking() && s.ext.Has("PIPELINING") && s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && s.entered &&
+	return s.chunking() && s.ext.Has("PIPELINING") && s.entered &&
+		s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && !s.learnt.is(noAhead) &&
 		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(mostTogether))
 }
 
@@ -78,13 +106,17 @@ func (s *pooled) atOnce(most int) int {
 func (r *run) next() *waiter {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	return r.nextIf(func(letter *parcel) bool { return r.p.carries(r.s, letter) })
+	w := r.nextIf(func(letter *parcel) bool { return r.p.carries(r.s, letter) })
+	if w != nil {
+		r.p.spread()
+	}
+	return w
 }
 
 // nextIf is next for what fits. The pool's mu is held.
 func (r *run) nextIf(fits func(*parcel) bool) *waiter {
 	p := r.p
-	if len(p.waiting) == 0 || !fits(p.waiting[0].letter) || r.s.conn.Broken() != nil || !p.hasRoom(r.s) {
+	if len(p.waiting) == 0 || !fits(p.waiting[0].letter) || !r.goesOn() {
 		return nil
 	}
 	w := p.next()
@@ -92,8 +124,13 @@ func (r *run) nextIf(fits func(*parcel) bool) *waiter {
 	r.interest++
 	p.inFlight++
 	r.s.sent++
+	r.s.mails++
 	return w
 }
+
+// goesOn reports whether the session can carry another message. The pool's mu is
+// held.
+func (r *run) goesOn() bool { return r.s.conn.Broken() == nil && r.p.hasRoom(r.s) }
 
 // begin is the point of no return for w: from now on its end may be on its way.
 // It reports whether anybody still wants it.
@@ -120,13 +157,13 @@ func (r *run) settle(w *waiter, receipt *Receipt, err error) {
 	p := r.p
 	p.mu.Lock()
 	p.inFlight--
-	p.count.outcome(err)
 	if err == nil {
 		r.s.taken++
 	}
-	gone := w.gone
+	gone := w.gone // leave has said what became of it
 	if !gone {
 		r.interest--
+		p.count.outcome(err)
 		w.settled(receipt, err)
 	}
 	p.mu.Unlock()
@@ -145,34 +182,49 @@ func (r *run) drop(*waiter) {
 // failed settles a message with its error, unless that is of the session and the
 // message, of which nothing was taken, can go over another.
 func (r *run) failed(w *waiter, err error) {
-	if w.again || !isStale(w.ctx, r.s, err) {
+	if r.isStale(w, err) {
+		r.again(w)
+	} else {
 		r.settle(w, nil, err)
-		return
 	}
-	r.p.mu.Lock()
-	r.s.retired = true
-	r.p.mu.Unlock()
-	r.again([]*waiter{w})
 }
 
-// again puts messages that were not taken in front of the queue, in their order.
-func (r *run) again(list []*waiter) {
+// isStale is for a message that a server with enough of the session may have
+// refused.
+func (r *run) isStale(w *waiter, err error) bool {
+	stale := isStale(w.ctx, r.s, err)
+	if stale {
+		r.p.mu.Lock()
+		defer r.p.mu.Unlock()
+		r.p.capacity.refused(r.s, err)
+	}
+	return stale
+}
+
+// again puts messages that were not taken back in the queue, when the session is
+// at its end.
+func (r *run) again(list ...*waiter) {
 	p := r.p
 	p.mu.Lock()
+	r.s.retired = true
 	p.inFlight -= len(list)
 	list = slices.DeleteFunc(list, func(w *waiter) bool { return w.gone })
-	r.interest -= len(list)
 	p.count.again += uint64(len(list))
+	if r.heir == nil && len(list) > 0 {
+		r.heir, list = list[0], list[1:]
+		r.heir.place = carried // until the run ends
+		p.inFlight++
+	}
+	r.interest -= len(list)
 	closed := p.closed
 	for _, w := range list {
-		w.place, w.run, w.again = inQueue, nil, true
 		if closed {
 			w.settled(nil, p.errClosed())
+		} else {
+			p.enqueue(w)
 		}
 	}
-	if !closed {
-		p.waiting = slices.Concat(list, p.waiting)
-	}
+	p.serve()
 	p.mu.Unlock()
 	if closed {
 		for _, w := range list {

@@ -38,8 +38,14 @@ func (r *run) offer(w *waiter) *passenger {
 	}
 	t.tail, t.reset = t.planAhead(), r.s.due()
 	at := &passenger{w, t}
-	return r.accepted(at, t.flight())
+	began := time.Now()
+	err = t.flight()
+	r.took(began)
+	return r.accepted(at, err)
 }
+
+// took notes how long the server took for something that began at a time.
+func (r *run) took(began time.Time) { r.longest = max(r.longest, time.Since(began)) }
 
 // planAhead is plan for a message whose end is to leave with the envelope of the
 // next.
@@ -77,9 +83,13 @@ func (r *run) withdraw(at *passenger) {
 func (r *run) follower() *waiter {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	return r.nextIf(func(letter *parcel) bool {
+	w := r.nextIf(func(letter *parcel) bool {
 		return r.p.carries(r.s, letter) && !r.s.windows(letter) && !r.s.learnt.is(noAhead) && len(letter.to) <= mostBeside
 	})
+	if w != nil {
+		r.p.spread()
+	}
+	return w
 }
 
 // finish sends the end of a message with the envelope of the next, and settles it.
@@ -103,14 +113,14 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 		if next != nil && !s.learnt.is(aheadWorks) {
 			s.learnt.note(noAhead) // it may have been too much for the server: Dovecot 2.4.1 panics
 		}
-		r.settle(at.w, nil, err)
+		r.unended(at, err)
 		if next != nil {
-			r.lost(next, err)
+			r.again(next.w) // of which nothing can have been taken
 		}
 		return nil
 	}
+	r.took(at.t.began)
 	receipt, err := at.t.judge(answered)
-	took := time.Since(at.t.began)
 	if next != nil {
 		s.dirty = true // it has been begun
 	}
@@ -123,7 +133,20 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 	if next == nil {
 		return nil
 	}
-	return r.answered(next, took)
+	return r.answered(next)
+}
+
+// unended settles a message whose end could not be sent, or has no verdict.
+func (r *run) unended(at *passenger, err error) {
+	var said *wire.UnaskedError
+	switch {
+	case isUncertain(err) || !at.w.letter.body.rewind():
+		r.settle(at.w, nil, err)
+	case r.behind && errors.As(err, &said) && said.Reply.Class() < 4: // one reply more than was asked for
+		r.outOfStep(at)
+	default:
+		r.failed(at.w, err)
+	}
 }
 
 // queue adds the envelope of w to the flight.
@@ -138,6 +161,7 @@ func (r *run) queue(w *waiter) *passenger {
 		r.settle(w, nil, err)
 		return nil
 	}
+	r.behind = true
 	return &passenger{w, t}
 }
 
@@ -162,68 +186,71 @@ func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 	return verdict, err
 }
 
-// lost is for a message whose envelope is lost with its connection: nothing of it
-// can have been taken.
-func (r *run) lost(next *passenger, err error) {
-	if next.w.again {
-		r.settle(next.w, nil, r.s.failure(PhaseSender, &wire.LostError{Err: lostWith{err}}))
-		return
-	}
-	r.again([]*waiter{next.w})
-}
-
-// lostWith is the cause of a loss that was another message's, without its meaning:
-// that message may be in doubt, and this one is not.
-type lostWith struct{ err error }
-
-func (l lostWith) Error() string { return "connection lost with the message before: " + l.err.Error() }
-
-// answered reads the replies to an envelope that came behind the end of a message,
-// whose verdict took so long.
-func (r *run) answered(next *passenger, took time.Duration) *passenger {
-	s, t := r.s, next.t
-	limit := t.limit()
-	if !s.learnt.is(aheadWorks) && (limit < 0 || limit > patienceAhead(took)) {
-		limit = patienceAhead(took)
+// answered reads the replies to an envelope that came behind the end of a message.
+// The first time, the server is watched: if it does not answer in time, or not as
+// if everything had been said in order, it will not be asked to again.
+func (r *run) answered(next *passenger) *passenger {
+	var (
+		s, t   = r.s, next.t
+		proven = s.learnt.is(aheadWorks)
+		limit  = t.limit()
+	)
+	if patience := patienceAhead(r.longest); !proven && (limit < 0 || limit > patience) {
+		limit = patience
 	}
 	t.began = time.Now()
 	for i := range t.replies() {
 		reply, err := s.conn.ReadReply(limit)
-		if err != nil {
-			if i == 0 && isTimeout(err) {
-				return r.swallowed(next)
-			}
-			if t.refusal() == nil {
-				r.lost(next, err)
-				return nil
-			}
+		switch {
+		case err != nil && isTimeout(err) && (i == 0 || !proven):
+			return r.outOfStep(next)
+		case err != nil && t.refusal() == nil:
+			r.again(next.w) // of an envelope, nothing can have been taken
+			return nil
+		case err != nil:
 			return r.accepted(next, err)
-		}
-		if i == t.reset && !s.learnt.is(aheadWorks) {
-			switch {
-			case reply.Code == 503 || reply.Code == 500:
-				return r.swallowed(next)
-			case reply.Class() == 2:
-				s.learnt.note(aheadWorks)
-			}
+		case !proven && t.isOutOfStep(i-t.reset, reply):
+			return r.outOfStep(next)
 		}
 		t.answer(i-t.reset, reply)
-		limit = t.limit()
 	}
-	return r.accepted(next, nil)
+	at := r.accepted(next, nil)
+	if at != nil {
+		s.learnt.note(aheadWorks)
+	}
+	return at
 }
 
 // patienceAhead is how long to wait, the first time, for an answer to what came
-// behind the end of a message: a few times as long as the verdict took to come.
-func patienceAhead(took time.Duration) time.Duration { return max(5*took, 500*time.Millisecond) }
+// behind the end of a message: a few times as long as answers took to come.
+func patienceAhead(longest time.Duration) time.Duration { return max(5*longest, 500*time.Millisecond) }
 
-// swallowed is for a server that does not answer what comes behind the end of a
-// message, or not as if it had been said in order. It will not be asked to again.
-func (r *run) swallowed(next *passenger) *passenger {
+// isOutOfStep reports whether r is no answer to command i of a transaction (RSET is
+// -1, MAIL 0, then come the recipients) in that place: one to a command before or
+// behind it, or to one that stands alone.
+func (t *transaction) isOutOfStep(i int, r wire.Reply) bool {
+	tail := i > len(t.p.to)
+	inOrder := i <= 0 || !tail && t.mail.Class() == 2 || t.accepted > 0
+	switch {
+	case tail && t.tail == dataTail:
+		return r.Class() == 2 || inOrder && isDisorder(r)
+	case r.Class() == 3:
+		return true
+	}
+	return i >= 0 && inOrder && isDisorder(r)
+}
+
+// isDisorder knows what servers say to a command that is out of order, or not
+// understood.
+func isDisorder(r wire.Reply) bool { return r.Code == 503 || r.Code == 500 }
+
+// outOfStep is for a server that does not answer what comes behind the end of a
+// message, or not as if it had been said in order. Of the message at hand, which is
+// not at fault, nothing can have been taken.
+func (r *run) outOfStep(at *passenger) *passenger {
 	r.s.learnt.note(noAhead)
 	r.s.conn.Abandon()
-	next.w.again = false // it is not its fault, and has not been tried
-	r.again([]*waiter{next.w})
+	r.again(at.w)
 	return nil
 }
 

@@ -74,7 +74,7 @@ func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 				continue
 			}
 			if !r.push(push, sent) {
-				r.again(now[i+1:])
+				r.again(now[i+1:]...)
 				return
 			}
 			sent = sent[:0]
@@ -104,6 +104,9 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 				}
 				list = r.take(list, next)
 			}
+			if w.inFlight()+len(list) >= most {
+				p.spread()
+			}
 			w.starved = true
 		} else {
 			w.full = true
@@ -111,8 +114,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 		if len(list) > 0 || w.inFlight() == 0 {
 			break
 		}
-		hungry := w.starved && len(p.waiting) == 0 && !p.closed && p.hasRoom(r.s)
-		if hungry {
+		if w.starved && len(p.waiting) == 0 && !p.closed && r.goesOn() {
 			p.hungry = append(p.hungry, r)
 		}
 		r.more.Wait()
@@ -137,7 +139,7 @@ func (r *run) take(list []*waiter, w *waiter) []*waiter {
 }
 
 // takes reports whether the run could carry a message, too. The pool's mu is held.
-func (r *run) takes(letter *parcel) bool { return r.s.windows(letter) }
+func (r *run) takes(letter *parcel) bool { return r.s.windows(letter) && r.goesOn() }
 
 // enqueue adds a message to the flight.
 func (r *run) enqueue(w *waiter, reset int) *transaction {
@@ -266,22 +268,16 @@ func (r *run) wrecked(err error) {
 	for _, at := range list {
 		no := at.t.refusal()
 		switch {
-		case no != nil:
-			if !at.w.again && isStale(at.w.ctx, r.s, no) {
-				rest = append(rest, at.w)
-				continue
-			}
+		case no != nil && !r.isStale(at.w, no):
 			r.settle(at.w, nil, no)
-		case !closed && r.s.conn.Reached(at.t.end):
+		case no == nil && !closed && r.s.conn.Reached(at.t.end):
 			err := at.t.doubt(r.s.failure(PhaseVerdict, err).Err)
 			at.t.step(PhaseVerdict, err)
 			r.settle(at.w, nil, err)
-		case at.w.again:
-			r.settle(at.w, nil, at.t.lost(at.t.waitingFor(), err))
 		default:
 			rest = append(rest, at.w)
 		}
 	}
 	r.window.fifo, r.window.head = nil, 0
-	r.again(rest)
+	r.again(rest...)
 }

@@ -236,12 +236,16 @@ func together(pipelining bool) (list []sequence) {
 	add("421 for a verdict", 2, does{end: once(2, then(says("421 4.3.2 no"), hangsUp))}, tally{n - 1, 1, 0})
 	add("421 after a verdict", 2, does{end: once(2, then(says(queued, "421 4.3.2 no"), hangsUp))}, all)
 	add("421 to the second's envelope", 2, does{sender: once(2, then(says("421 4.3.2 no"), hangsUp))}, all)
-	add("two verdicts", 2, does{end: once(2, says(queued, queued))}, tally{n - 1, 1, 0})
-	add("two verdicts, no and yes", 2, does{end: once(2, says("554 5.7.1 no", queued))}, tally{n - 2, 2, 0})
+	innocent := 1 // a message that what is said too often falls upon; known to be where it came behind another
+	if pipelining {
+		innocent = 0
+	}
+	add("two verdicts", 2, does{end: once(2, says(queued, queued))}, tally{n - innocent, innocent, 0})
+	add("two verdicts, no and yes", 2, does{end: once(2, says("554 5.7.1 no", queued))}, tally{n - 1 - innocent, 1 + innocent, 0})
 	add("two answers to MAIL", 2, does{sender: once(2, says("250 ok", "250 ok"))}, tally{n - 1, 1, 0})
 	add("two answers to RCPT", 2, does{recipient: once(2, says("250 ok", "250 ok"))}, tally{n - 1, 1, 0})
-	add("two answers to DATA", 2, does{data: once(2, says("354 go", "354 go"))}, tally{n - 1, 1, 0})
-	add("a verdict with the 354", 2, does{data: once(2, says("354 go", queued))}, tally{n - 1, 1, 0})
+	add("two answers to DATA", 2, does{data: once(2, says("354 go", "354 go"))}, tally{n - innocent, innocent, 0})
+	add("a verdict with the 354", 2, does{data: once(2, says("354 go", queued))}, tally{n - innocent, innocent, 0})
 	if pipelining {
 		add("no answer to MAIL", 2, does{sender: once(2, unanswered)}, tally{n - 1, 1, 0})
 	} else {
