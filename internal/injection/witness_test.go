@@ -3,6 +3,7 @@ package injection
 import (
 	"bufio"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -43,6 +44,8 @@ type witness struct {
 
 	mu    sync.Mutex // guards the fields below
 	calls int
+	open  int
+	ended sync.Cond
 	heard []string // lines, without CRLF
 	took  []parcel // messages
 }
@@ -60,6 +63,7 @@ var everything = []string{"PIPELINING", "8BITMIME", "SMTPUTF8", "DSN", "SIZE", "
 func newWitness(t *testing.T, offers ...string) *witness {
 	t.Helper()
 	w := &witness{net: fakenet.New(0), offers: offers}
+	w.ended.L = &w.mu
 	var working sync.WaitGroup
 	for port, implicit := range map[string]bool{":465": true, ":587": false} {
 		l := w.net.Listen(host + port)
@@ -92,7 +96,14 @@ func (w *witness) attend(conn net.Conn, implicit bool) {
 	defer conn.Close()
 	w.mu.Lock()
 	w.calls++
+	w.open++
 	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.open--
+		w.ended.Broadcast()
+	}()
 	d := &desk{witness: w, conn: conn, in: bufio.NewReader(conn)}
 	if implicit && !d.handshake() {
 		return
@@ -193,9 +204,9 @@ func (d *desk) take(p parcel) bool {
 func upTo(in *bufio.Reader, end string) (string, bool) {
 	var b strings.Builder
 	for {
-		piece, err := in.ReadString(end[len(end)-1])
-		b.WriteString(piece)
-		if err != nil {
+		piece, err := in.ReadSlice(end[len(end)-1])
+		b.Write(piece)
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return b.String(), false
 		}
 		if before, ended := strings.CutSuffix(b.String(), end); ended {
@@ -275,3 +286,12 @@ func letterOf(body string, to ...string) submit.Message {
 }
 
 func ptr[T any](v T) *T { return &v }
+
+// settle waits until every connection has ended, so that no more is read.
+func (w *witness) settle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for w.open > 0 {
+		w.ended.Wait()
+	}
+}
