@@ -26,7 +26,11 @@ func requireOneLine(t *testing.T, text string) {
 func TestInvalidAddressIsShownHarmless(t *testing.T) {
 	w := newWitness(t)
 	s := w.session(t)
+	n := 0
 	addresses(func(address string) {
+		if n++; raced && n%10 != 0 {
+			return
+		}
 		_, err := s.Submit(t.Context(), letter(friend, address))
 		if err == nil || !errors.Is(err, submit.ErrInvalid) {
 			return // it was sent, or needs SMTPUTF8

@@ -132,8 +132,12 @@ func TestNoMessageEndsItself(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			w := newWitness(t, everything...)
 			s := w.session(t, way.without...)
-			for _, before := range append(lineEnds, "") {
-				for _, behind := range append(lineEnds, "") {
+			ends := append(slices.Clone(lineEnds), "")
+			if raced {
+				ends = []string{"\r\n", "\n", "\r", "\r\r\n", ""}
+			}
+			for _, before := range ends {
+				for _, behind := range ends {
 					for _, dots := range []string{".", ".."} {
 						for _, message := range []string{
 							"Subject: a\r\n\r\na" + before + dots + behind + second,
@@ -193,6 +197,10 @@ func TestNoMessageEndsItselfAtBoundaries(t *testing.T) {
 					}
 				}
 			}
+			if raced {
+				at(record, "\n")
+				return
+			}
 			at(record, "\r\n", "\n", "\r")
 			at(first, "\r")
 			if !way.dots {
@@ -209,6 +217,9 @@ func TestNoMessageEndsItselfByGrowth(t *testing.T) {
 		s := w.session(t, way.without...)
 		for _, piece := range []string{"\n.", "\r.", "\n.\r", ".\r\n", "\r\n.\n.\r.", "\r", "\n"} {
 			for _, n := range []int{17 << 10, 70 << 10} {
+				if raced && n > 64<<10 {
+					continue
+				}
 				message := strings.Repeat(piece, n/len(piece)) + second
 				submitBy(t, s, way, strings.NewReader(message))
 				requireOneMessage(t, way, w, message)
@@ -266,8 +277,8 @@ func TestNoMessageEndsItselfInAWindow(t *testing.T) {
 func TestNoBinaryMessageEndsItself(t *testing.T) {
 	w := newWitness(t, everything...)
 	s := w.session(t)
-	for _, before := range lineEnds {
-		for _, behind := range lineEnds {
+	for _, before := range lineEnds[:5] {
+		for _, behind := range lineEnds[:5] {
 			for _, size := range []int{0, 70 << 10} {
 				message := "Subject: a\r\n\r\n" + strings.Repeat("\x00", size) + before + "." + behind + "BDAT 0 LAST\r\n" + second
 				m := letterOf(message)
