@@ -44,12 +44,13 @@ var arrows = map[string][]string{
 
 	"submit/submittest": {module + "/submit", module + "/auth", module + "/internal/testcert", smtp, sasl, scram},
 
-	"internal/wire":      {},
-	"internal/testcert":  {},
-	"internal/fakenet":   {},
-	"internal/dnstest":   {dnsmessage},
-	"internal/hostile":   {},
-	"internal/injection": {},
+	"internal/wire":         {},
+	"internal/testcert":     {},
+	"internal/fakenet":      {},
+	"internal/dnstest":      {dnsmessage},
+	"internal/hostile":      {},
+	"internal/injection":    {},
+	"internal/differential": {},
 
 	// Nobody may import this one, but for tests.
 	"internal/script": {
