@@ -9,7 +9,7 @@ import (
 
 var (
 	seed    = flag.Uint64("seed", 1, "what letters are made from")
-	letters = flag.Int("letters", 300, "how many")
+	letters = flag.Int("letters", usual, "how many")
 )
 
 // Promise 8, and RFC 2920, section 3.1: however it is sent, and to whichever server, a
