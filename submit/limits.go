@@ -25,7 +25,7 @@ func parseLimits(params string) (l limits) {
 	for word := range strings.FieldsSeq(params) {
 		name, value, _ := strings.Cut(word, "=")
 		n, err := strconv.ParseUint(value, 10, 31)
-		if err != nil || n == 0 || len(value) > 6 || value[0] == '0' { // RFC 9422, section 3: up to six digits
+		if err != nil || len(value) > 6 || value[0] == '0' { // RFC 9422, section 3: up to six digits
 			continue
 		}
 		switch strings.ToUpper(name) {
@@ -52,11 +52,17 @@ func (s *Session) transact(ctx context.Context, p *parcel) (*Receipt, error) {
 		return nil, s.tooMany(ctx, len(p.to), most)
 	case !p.partial:
 		return s.handOver(ctx, p)
+	case most == 0 && !p.body.again():
+		most = len(p.to) // better many at once than some never
 	case most == 0:
 		most = recipientsAtOnce
 	}
 	return (&split{s: s, left: p, most: most}).transact(ctx)
 }
+
+// again reports whether a message can be read from its beginning, when it was read
+// to its end.
+func (s *source) again() bool { return s.whole || s.start >= 0 }
 
 func (s *Session) tooMany(ctx context.Context, recipients, most int) error {
 	err := &Error{Endpoint: s.endpoint, Phase: PhaseRecipient, Err: &cause{meaning: errors.ErrUnsupported,
@@ -70,11 +76,22 @@ type split struct {
 	s       *Session
 	left    *parcel // who is left
 	most    int     // recipients at once
+	full    int     // transactions in a row that had too many, however few
 	receipt *Receipt
 	refused []*Error
+	mixed   bool // they are not all refused for the same reason
 }
 
+// enough is how many transactions without a recipient are enough: a server that
+// says of each that it is one too many does not mean the transaction.
+const enough = 3
+
 func (t *split) transact(ctx context.Context) (*Receipt, error) {
+	if len(t.left.to) > t.most {
+		if err := t.agree(ctx); err != nil {
+			return nil, err
+		}
+	}
 	for first := true; ; first = false {
 		if !first && !t.left.body.rewind() {
 			t.giveUp(t.left, errNotAgain)
@@ -82,14 +99,14 @@ func (t *split) transact(ctx context.Context) (*Receipt, error) {
 		}
 		group := t.left.first(t.most)
 		receipt, err := t.s.handOver(ctx, group)
-		if first && err != nil && len(group.to) == len(t.left.to) {
-			return nil, err
-		}
-		if first && err == nil && len(group.to) == len(t.left.to) && !hasOverflow(receipt.Refused) {
-			return receipt, nil // as nearly always
+		t.s.heard = time.Now()
+		if first && len(group.to) == len(t.left.to) && (err != nil || !hasOverflow(receipt.Refused)) {
+			return receipt, err // as nearly always
 		}
 		t.left = t.left.after(len(group.to))
-		if !t.note(group, receipt, err) {
+		if err == nil {
+			t.note(group, receipt)
+		} else if !t.noteFailure(ctx, group, err) {
 			return t.outcome(err)
 		}
 		if len(t.left.to) == 0 {
@@ -98,19 +115,33 @@ func (t *split) transact(ctx context.Context) (*Receipt, error) {
 	}
 }
 
+// agree has all transactions ask for the same, be it for the sake of recipients in
+// one of them: or else the server finds that it cannot do it when some have got the
+// message.
+func (t *split) agree(ctx context.Context) error {
+	if t.left.mail.UTF8 || !slices.ContainsFunc(t.left.to, wire.Path.UTF8) {
+		return nil
+	}
+	if !t.s.ext.Has("SMTPUTF8") {
+		_, err := t.s.begin(ctx, t.left) // which says why that is an error
+		return err
+	}
+	all := *t.left
+	all.mail.UTF8 = true
+	t.left = &all
+	return nil
+}
+
 // errNotAgain is the end of a message that cannot be read from its beginning.
 var errNotAgain = &cause{meaning: ErrTemporary, text: "too many recipients for one transaction, and the message can be read once only"}
 
-// note takes down how a transaction ended, and reports whether there may be
-// another.
-func (t *split) note(group *parcel, receipt *Receipt, err error) bool {
-	if err != nil {
-		return t.noteFailure(group, err)
-	}
+// note takes down a transaction that went well. Whom it had no room for comes last.
+func (t *split) note(group *parcel, receipt *Receipt) {
+	t.full = 0
 	refused, overflow := separate(receipt.Refused)
 	t.refused = append(t.refused, refused...)
 	if len(overflow) > 0 {
-		t.most = max(1, len(group.to)-len(refused)-len(overflow))
+		t.most = max(1, len(group.to)-len(receipt.Refused))
 		t.left = t.left.with(overflow)
 	}
 	if t.receipt == nil {
@@ -118,40 +149,73 @@ func (t *split) note(group *parcel, receipt *Receipt, err error) bool {
 	} else {
 		t.receipt.Further = append(t.receipt.Further, receipt.Reply)
 	}
+}
+
+// noteFailure takes down one that failed, and reports whether there may be another:
+// if it was recipients that were refused, and all of them.
+func (t *split) noteFailure(ctx context.Context, group *parcel, err error) bool {
+	var e *Error
+	t.giveUp(group, err)
+	switch {
+	case !errors.As(err, &e) || t.s.conn.Broken() != nil:
+		t.giveUp(t.left, t.notTried(ctx, err))
+		t.mixed = true
+		return false
+	case e.Phase != PhaseRecipient || e.Reply == nil:
+		t.giveUp(t.left, err) // it would be the same
+		return false
+	}
+	t.mixed = true
+	if t.full++; !areTooMany(e) {
+		t.full = 0
+	}
+	if t.full == enough {
+		t.giveUp(t.left, t.notTried(ctx, err))
+		return false
+	}
 	return true
 }
 
-// noteFailure goes on if it was recipients that were refused, and all of them.
-func (t *split) noteFailure(group *parcel, err error) bool {
+// notTried is for recipients whose transaction was not begun, after one ended with
+// err.
+func (t *split) notTried(ctx context.Context, err error) error {
+	c := &cause{meaning: ErrTemporary, whole: true}
+	select {
+	case <-t.s.closing:
+		c.meaning = ErrClosed
+	default:
+	}
+	if ctx.Err() != nil {
+		c.meaning, c.err = nil, wire.ContextError(ctx)
+	}
 	var e *Error
-	if !errors.As(err, &e) || t.s.conn.Broken() != nil {
-		t.giveUp(group, err)
-		t.giveUp(t.left, &cause{meaning: ErrTemporary, text: "not tried, after " + err.Error()})
-		return false
+	if errors.As(err, &e) {
+		short := *e
+		short.Endpoint, err = Endpoint{}, &short
 	}
-	if e.Phase == PhaseRecipient && e.Reply != nil {
-		if len(e.Refused) > 0 {
-			t.refused = append(t.refused, e.Refused...)
-		} else {
-			t.refused = append(t.refused, e)
-		}
-		return true
-	}
-	t.giveUp(group, err)
-	t.giveUp(t.left, err)
-	return false
+	c.text = "not tried, after " + err.Error()
+	return c
 }
 
-// giveUp lists recipients with the error that keeps the message from them.
+// giveUp lists recipients with the error that keeps the message from them: their
+// own, if they were refused, or err.
 func (t *split) giveUp(group *parcel, err error) {
 	var e *Error
 	if !errors.As(err, &e) {
 		e = &Error{Endpoint: t.s.endpoint, Phase: PhaseRecipient, Err: err}
 	}
+	own := make(map[string]*Error, len(e.Refused))
+	for _, refused := range e.Refused {
+		own[refused.Recipient] = refused
+	}
 	for _, address := range group.as {
-		of := *e
-		of.Recipient, of.Refused = address, nil
-		t.refused = append(t.refused, &of)
+		of := own[address]
+		if of == nil {
+			of = new(Error)
+			*of = *e
+			of.Recipient, of.Refused = address, nil
+		}
+		t.refused = append(t.refused, of)
 	}
 }
 
@@ -162,12 +226,16 @@ func (t *split) outcome(err error) (*Receipt, error) {
 		t.receipt.Refused = t.refused
 		return t.receipt, nil
 	}
-	if err == nil {
-		decisive := *decide(t.refused)
-		decisive.Refused = t.refused
-		err = &decisive
+	if err != nil && !t.mixed {
+		return nil, err
 	}
-	return nil, err
+	var e *Error
+	if !errors.As(err, &e) {
+		e = decide(t.refused)
+	}
+	decisive := *e
+	decisive.Refused = t.refused
+	return nil, &decisive
 }
 
 // isTooMany tells the server's limit of recipients from what is wrong with one of
@@ -181,6 +249,14 @@ func isTooMany(e *Error) bool {
 		return e.Reply.Code == 452 || e.Reply.Code == 552
 	}
 	return false
+}
+
+// areTooMany reports whether e refuses all recipients of a transaction as too many.
+func areTooMany(e *Error) bool {
+	if len(e.Refused) == 0 {
+		return isTooMany(e)
+	}
+	return !slices.ContainsFunc(e.Refused, func(r *Error) bool { return !isTooMany(r) })
 }
 
 func hasOverflow(refused []*Error) bool { return slices.ContainsFunc(refused, isTooMany) }
@@ -213,14 +289,13 @@ func (p *parcel) after(n int) *parcel {
 	return &rest
 }
 
-// with is p for those recipients of errors, and its own.
+// with is p for its own recipients, and for those of errors.
 func (p *parcel) with(errs []*Error) *parcel {
 	all := *p
-	all.to, all.as = make([]wire.Path, 0, len(errs)+len(p.to)), make([]string, 0, len(errs)+len(p.to))
+	all.to, all.as = slices.Clip(p.to), slices.Clip(p.as) // the message's
 	for _, e := range errs {
 		path, _ := wire.ParsePath(e.Recipient) // it was one before
 		all.to, all.as = append(all.to, path), append(all.as, e.Recipient)
 	}
-	all.to, all.as = append(all.to, p.to...), append(all.as, p.as...)
 	return &all
 }
