@@ -92,10 +92,13 @@ func printable(line string) string {
 	if !strings.ContainsFunc(line, isControl) {
 		return line
 	}
+	const hex = "0123456789abcdef"
 	var b strings.Builder
 	for _, r := range line {
 		if isControl(r) {
-			fmt.Fprintf(&b, "\\x%02x", r)
+			b.WriteString(`\x`)
+			b.WriteByte(hex[r>>4])
+			b.WriteByte(hex[r&15])
 		} else {
 			b.WriteRune(r)
 		}
