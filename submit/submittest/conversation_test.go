@@ -42,7 +42,7 @@ func TestConversation(t *testing.T) {
 func TestConversationIsBounded(t *testing.T) {
 	s := submittest.NewServer(t)
 	k := talk(t, s)
-	for range 200 {
+	for range 80 {
 		k.do("NOOP "+string(make([]byte, 8000)), "250")
 	}
 	require.NoError(t, k.conn.Close())

@@ -48,10 +48,9 @@ func TestEveryFault(t *testing.T) {
 
 func tryFault(t *testing.T, fault submittest.Fault) string {
 	name := fmt.Sprintf("%-11s  %-11s  %-18s  ", fault.Service, fault.Phase, fault.Do)
-	trial := &submittest.Server{Faults: []submittest.Fault{fault}}
-	defer trial.Close()
-	if err := trial.Start(); err != nil {
-		require.ErrorContains(t, err, "does not apply", name)
+	if senseless(fault) {
+		trial := &submittest.Server{Faults: []submittest.Fault{fault}}
+		require.ErrorContains(t, trial.Start(), "does not apply", name)
 		return ""
 	}
 	seen := meet(t, fault, false)
@@ -59,6 +58,12 @@ func tryFault(t *testing.T, fault submittest.Fault) string {
 		seen = fmt.Sprintf("%-55s BDAT %s", seen, meet(t, fault, true))
 	}
 	return strings.TrimSpace(name+seen) + "\n"
+}
+
+func senseless(fault submittest.Fault) (yes bool) {
+	defer func() { yes = recover() != nil }()
+	new(submittest.Server).SetFaults(fault)
+	return false
 }
 
 func meet(t *testing.T, fault submittest.Fault, bdat bool) (seen string) {
