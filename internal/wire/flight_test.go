@@ -175,7 +175,7 @@ func TestFlightWriteFails(t *testing.T) {
 // With windows far smaller than the flight, that is a deadlock for a client that
 // only writes.
 func TestFlightNoDeadlock(t *testing.T) {
-	const n = 100_000
+	const n = 50_000
 	network(t, func(s *peer) {
 		for i := range n {
 			if line := s.line(); line == "" {

@@ -123,12 +123,15 @@ func (p *peer) secure(config *tls.Config) bool {
 // authority signs the certificates of all tests.
 var authority = sync.OnceValue(testcert.New)
 
+var certificate = sync.OnceValue(func() tls.Certificate { return authority().Leaf(host) })
+
 func serverTLS() *tls.Config {
-	return &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
+	return &tls.Config{Certificates: []tls.Certificate{certificate()}}
 }
 
+// clientTLS has a key exchange that is cheap, as some tests take hundreds.
 func clientTLS() *tls.Config {
-	return &tls.Config{RootCAs: authority().Pool(), ServerName: host}
+	return &tls.Config{RootCAs: authority().Pool(), ServerName: host, CurvePreferences: []tls.CurveID{tls.CurveP256}}
 }
 
 // clock returns a function that tells how much time has passed.
