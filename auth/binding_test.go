@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -63,26 +64,33 @@ func scramServerOf(t testing.TB, mechanism, username, password string) *scram.Se
 
 func scramKnows(t testing.TB, mechanism, username, password string) *scram.Server {
 	t.Helper()
-	stored := storedFor(t, mechanism, username, password)
+	known := storedFor(t, mechanism, username, password)
 	server, err := hashOf(t, mechanism).NewServer(func(name string) (scram.StoredCredentials, error) {
 		if name != username {
 			return scram.StoredCredentials{}, fmt.Errorf("no such user: %q", name)
 		}
-		return stored, nil
+		return known, nil
 	})
 	require.NoError(t, err)
 	return server
 }
 
-// storedFor is what a server keeps of a password.
+// storedFor is what a server keeps of a password. It is derived once.
 func storedFor(t testing.TB, mechanism, username, password string) scram.StoredCredentials {
 	t.Helper()
+	whose := [3]string{mechanism, username, password}
+	if kept, ok := stored.Load(whose); ok {
+		return kept.(scram.StoredCredentials)
+	}
 	user, err := hashOf(t, mechanism).NewClient(username, password, "")
 	require.NoError(t, err)
-	stored, err := user.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
+	derived, err := user.GetStoredCredentialsWithError(scram.KeyFactors{Salt: "0123456789abcdef", Iters: 4096})
 	require.NoError(t, err)
-	return stored
+	stored.Store(whose, derived)
+	return derived
 }
+
+var stored sync.Map // of credentials
 
 // converse plays an exchange to its end, and returns how it began, and what either
 // side did not like. What a server does not like it says.
@@ -278,6 +286,7 @@ func TestBindingResumed(t *testing.T) {
 // unbound are connections of which nothing can be said that another does not share.
 func unbound(t *testing.T) map[string]*tls.ConnectionState {
 	s := newSite(tls.VersionTLS12)
+	s.client.CurvePreferences = nil // that server has one of its own
 	near, far := sockets(t)
 	unextended, err := connectUnextended(near, far, s)
 	require.NoError(t, err)

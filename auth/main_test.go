@@ -1,10 +1,14 @@
 package auth_test
 
 import (
+	"runtime/debug"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
 // TestMain holds that no goroutine outlives what started it.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // the heap is small, and collected all the time
+	goleak.VerifyTestMain(m)
+}

@@ -80,6 +80,7 @@ func TestSCRAMErrorInsteadOfServerFirst(t *testing.T) {
 // RFC 5802, section 7, each server-error-value: which is taken for temporary, which for
 // somebody in between, and what to do. A server may say each of them early, too.
 func TestSCRAMErrorValues(t *testing.T) {
+	client, _ := newSite(tls.VersionTLS13).connect(t)
 	for _, test := range []struct {
 		value, plus          string // plus: the text with -PLUS, where it is another
 		temporary, inBetween bool
@@ -112,7 +113,6 @@ func TestSCRAMErrorValues(t *testing.T) {
 			if plus && test.plus != "" {
 				want = test.plus
 			}
-			client, _ := newSite(tls.VersionTLS13).connect(t)
 			for _, early := range []bool{true, false} {
 				m, err := auth.WithNonce(auth.Password("user", "pencil"), rfcNonce).Exchange(t.Context(),
 					auth.Server{Mechanisms: []string{name}, Offered: []string{name, "SCRAM-SHA-1-PLUS"}, TLS: client})

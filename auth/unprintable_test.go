@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"log"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,7 +52,11 @@ func disguises() []string {
 			strings.ReplaceAll(fmt.Sprintf("% #x", secret), " ", ", "), // %#v of octets
 		)
 	}
-	return append(forms, "tanstaaf", hex.EncodeToString([]byte("tanstaaf")), "TANSTAAF")
+	forms = append(forms, "tanstaaf", hex.EncodeToString([]byte("tanstaaf")), "TANSTAAF")
+	for i, form := range forms {
+		forms[i] = form[max(0, len(form)-60):] // what is longer takes far longer to find
+	}
+	return forms
 }
 
 var forms = disguises()
@@ -192,6 +198,23 @@ func tokened(t *testing.T, values map[string]any) {
 	}
 }
 
+// anyGivenAway returns the disguise that is in one of the texts, and which that is.
+func anyGivenAway(texts map[string]string) (how, form string) {
+	var all strings.Builder
+	for _, text := range texts {
+		all.WriteString(text)
+	}
+	if givenAway(all.String()) == "" { // the rule, and faster than one by one
+		return "", ""
+	}
+	for how, text := range texts {
+		if form := givenAway(text); form != "" {
+			return how, form
+		}
+	}
+	return "", ""
+}
+
 // printed returns v in all the ways there are to print it.
 func printed(v any) map[string]string {
 	all := map[string]string{"Sprint": fmt.Sprint(v), "Sprintln": fmt.Sprintln("x", v), "Errorf": fmt.Errorf("at %v", v).Error()}
@@ -237,12 +260,17 @@ type failure string
 func (f *failure) Errorf(format string, args ...any) { *f += failure(fmt.Sprintf(format, args...)) }
 
 func TestSecretsCannotBePrinted(t *testing.T) {
-	for name, value := range secretive(t) {
-		for where, v := range around(value) {
-			for how, text := range printed(v) {
-				if form := givenAway(text); form != "" {
-					t.Errorf("%s in %s by %s shows %q: %s", name, where, how, form, text)
-				}
+	values := secretive(t)
+	for i, name := range slices.Sorted(maps.Keys(values)) {
+		places := around(values[name])
+		for j, where := range slices.Sorted(maps.Keys(places)) {
+			if raced && (i+j)%4 != 0 {
+				continue // each of them, and each place, but not each with each
+			}
+			v := places[where]
+			texts := printed(v)
+			if how, form := anyGivenAway(texts); form != "" {
+				t.Errorf("%s in %s by %s shows %q: %s", name, where, how, form, texts[how])
 			}
 		}
 	}
@@ -315,9 +343,8 @@ func TestUsernameThatIsThePassword(t *testing.T) {
 		m := begun(t, c, mechanism)
 		for _, value := range []any{c, auth.Only(c, mechanism), m} {
 			for where, v := range around(value) {
-				for how, text := range printed(v) {
-					assert.Empty(t, givenAway(text), "in %s by %s", where, how)
-				}
+				how, form := anyGivenAway(printed(v))
+				assert.Empty(t, form, "in %s by %s", where, how)
 			}
 		}
 	}
@@ -331,9 +358,8 @@ func TestErrorsDoNotShowWhatIsUnsendable(t *testing.T) {
 				auth.Password(password+flaw, password),
 			} {
 				_, err := c.Exchange(t.Context(), offering(mechanism))
-				for how, text := range printed(err) {
-					assert.Empty(t, givenAway(text), how)
-				}
+				how, form := anyGivenAway(printed(err))
+				assert.Empty(t, form, how)
 			}
 		}
 	}
@@ -342,8 +368,8 @@ func TestErrorsDoNotShowWhatIsUnsendable(t *testing.T) {
 const dying = "MAILPORT_TEST_PANIC" // names what this very test program is to panic with
 
 func TestPanic(t *testing.T) {
-	values := secretive(t)
 	if name := os.Getenv(dying); name != "" {
+		values := secretive(t)
 		for _, v := range around(values[name]) {
 			defer panic(v) // each after the other: the last words list them all
 		}
