@@ -1,6 +1,7 @@
 package negotiate_test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"strings"
 	"testing"
@@ -31,6 +32,7 @@ func newPort(t *testing.T, service string, port int, faults ...submittest.Fault)
 	p.server.Faults = faults
 	require.NoError(t, p.server.Start())
 	p.config = p.server.Config()
+	p.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} // fast
 	p.config.DialContext = p.Network.DialContext
 	p.config.LocalName = "client.example.com"
 	p.config.Credentials = auth.Password(user, password)

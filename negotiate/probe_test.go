@@ -2,6 +2,7 @@ package negotiate_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,7 @@ func newPlaceOf(t *testing.T, rtt time.Duration, password string) *place {
 	p.server.Users = map[string]string{user: password}
 	require.NoError(t, p.server.Start())
 	p.config = p.server.Config()
+	p.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256} // fast
 	p.config.LocalName = "client.example.com"
 	p.config.Credentials = auth.Password(user, password)
 	return p
@@ -479,9 +481,11 @@ func (b *begun) Read(p []byte) (int, error) {
 }
 
 // What a probe foresees is what a negotiation does: for every fault until the
-// session would be ready, under every policy, near and far.
+// session would be ready, under every policy, near and far; the race detector sees
+// a third of them.
 func TestProbeForeseesTheRace(t *testing.T) {
 	rtts := []time.Duration{20 * ms, 100 * ms, 400 * ms}
+	races := 0
 	for i, f := range faults() {
 		if f.Phase > submit.PhaseHelloAgain {
 			break
@@ -489,6 +493,9 @@ func TestProbeForeseesTheRace(t *testing.T) {
 		for j, policy := range policies {
 			if f.Service != "" && f.Service != serviceOf(policy.Prefer) && (policy.FailClosed || i%4 != 0) {
 				continue // nobody comes by, or after it is decided: a sample is enough
+			}
+			if races++; raced && races%3 != 0 {
+				continue
 			}
 			rtt := rtts[(i+j)%len(rtts)]
 			t.Run(fmt.Sprintf("%s %v %v, %s, %v", port(f.Service), f.Phase, f.Do, policy.name, rtt), func(t *testing.T) {

@@ -314,7 +314,9 @@ func TestHostileTextIsLegible(t *testing.T) {
 					text = withoutColour(text)
 				}
 				for _, not := range []string{"\x1b", "\r", "\t", "\x00", "\x7f", "\u009b", "\u202e", "\u2028", "\u200b", "中", "\u0301"} {
-					require.NotContains(t, text, not, "%+v", terminal)
+					if strings.Contains(text, not) {
+						require.NotContains(t, text, not, "%+v", terminal)
+					}
 				}
 				for line := range strings.Lines(text) {
 					fits := max(width, 40)
@@ -322,9 +324,11 @@ func TestHostileTextIsLegible(t *testing.T) {
 						fits = 80
 					}
 					line = strings.TrimSuffix(line, "\n")
-					require.LessOrEqual(t, utf8.RuneCountInString(line), fits, "%q", line)
-					if !terminal.Color {
-						require.Equal(t, strings.TrimRight(line, " "), line)
+					if utf8.RuneCountInString(line) > fits {
+						t.Fatalf("%q, %+v", line, terminal)
+					}
+					if !terminal.Color && strings.HasSuffix(line, " ") {
+						t.Fatalf("%q, %+v", line, terminal)
 					}
 				}
 			}

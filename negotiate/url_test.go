@@ -467,9 +467,11 @@ func mustNotShow(t *testing.T, v any) {
 	require.NotContains(t, all, strings.Trim(fmt.Sprint([]byte(core)), "[]"))
 }
 
+var ofParameter = regexp.MustCompile(`^invalid URL: parameter \d+ `)
+
 // reason is what an error says, but for the place of a parameter.
 func reason(err error) string {
-	return regexp.MustCompile(`^invalid URL: parameter \d+ `).ReplaceAllString(err.Error(), "invalid URL: parameter N ")
+	return ofParameter.ReplaceAllString(err.Error(), "invalid URL: parameter N ")
 }
 
 // Promise 9: whatever stands around a password, and however it is torn apart
@@ -477,17 +479,23 @@ func reason(err error) string {
 // error says only what it says of the URLs of refused too: nothing of a URL can be
 // in it. An encoded password arrives as it was.
 func FuzzOpen(f *testing.F) {
+	added := 0 // of which the race detector sees a quarter
+	add := func(scheme, user, before, after, host string) {
+		if added++; !raced || added%4 == 0 {
+			f.Add(scheme, user, before, after, host)
+		}
+	}
 	for _, user := range []string{"me", "me@example.com", "", "m:e", "jürgen", "a/b", "me:1?local-name=x", "\x00", "%", "%40"} {
 		for _, around := range []string{"", "/", "?", "#", "%", "@", ":", " ", "\n", "\x00", "+", "&", "[", "1/", "1?prefer=", "@host:1/", "ä", "\xff"} {
-			f.Add("submit", user, around, "", "smtp.example.com")
-			f.Add("submissions", user, "", around, "smtp.example.com:465")
-			f.Add("SUBMISSION", user, around, around, "[2001:db8::25]?local-name=client.example.com")
+			add("submit", user, around, "", "smtp.example.com")
+			add("submissions", user, "", around, "smtp.example.com:465")
+			add("SUBMISSION", user, around, around, "[2001:db8::25]?local-name=client.example.com")
 		}
 	}
 	for _, host := range []string{"", ":", "/", "@", "a@b", "?prefer=starttls", "h?local-name=x@y", "bücher.example", "b\u2028cher.example", "1:2:3", "h#"} {
-		f.Add("smtp", "me", "", "", host)
-		f.Add("submit", "me", "?prefer=", "", host)
-		f.Add("submit", "me", "1?local-name=", "", host)
+		add("smtp", "me", "", "", host)
+		add("submit", "me", "?prefer=", "", host)
+		add("submit", "me", "1?local-name=", "", host)
 	}
 	reasons := make(map[string]bool)
 	for _, says := range refused() {
