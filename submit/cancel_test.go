@@ -18,7 +18,7 @@ import (
 
 // large is more than a window and all buffers on the way hold, so that a server
 // that does not read stops the client.
-var large = text + strings.Repeat(strings.Repeat("x", 98)+"\r\n", 5000)
+var large = text + strings.Repeat(strings.Repeat("x", 98)+"\r\n", 2500)
 
 // phases are what a session over a service goes through, in its order.
 func phases(service string) []submit.Phase {

@@ -71,7 +71,7 @@ type desk struct {
 	rcpts int  // were accepted
 }
 
-// clerksCertificate is made once: tests have many clerks.
+// clerksCertificate is made once: tests have many clerks, and actors.
 var clerksCertificate = sync.OnceValue(func() tls.Certificate {
 	return authority().Leaf(host, "localhost", "127.0.0.1")
 })

@@ -41,6 +41,7 @@ func TestRoundTripsCold(t *testing.T) {
 			t.Parallel()
 			inWorld(t, test.setup, func(t *testing.T, w *world) {
 				w.config.TLS.MaxVersion = test.version
+				w.config.TLS.CurvePreferences = nil // the key exchange that programs have
 				elapsed := stopwatch()
 				s, err := w.transport(test.service).Dial(t.Context())
 				require.NoError(t, err)

@@ -37,14 +37,21 @@ func forms(user, password string) map[string]string {
 	forms["in numbers"] = strings.Trim(fmt.Sprint([]byte(password)), "[]")
 	forms["in hexadecimal"] = fmt.Sprintf("%x", password)
 	forms["in Go's hexadecimal"] = strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", []byte(password)), "[]byte{"), "}")
+	for form, secret := range forms {
+		forms[form] = secret[:min(len(secret), 60)] // to look for more takes far longer
+	}
 	return forms
 }
 
 // usersForms are made once: they are looked for in thousands of texts.
 var usersForms = sync.OnceValue(func() map[string]string { return forms(user, password) })
 
-// prints is everything that a value can be made to show.
+// prints is everything that a value can be made to show; text shows no more than it
+// says.
 func prints(v any) map[string]string {
+	if text, ok := v.(string); ok {
+		return map[string]string{"it is": text}
+	}
 	all := make(map[string]string)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%t"} {
 		all[verb] = fmt.Sprintf(verb, v)
@@ -115,9 +122,13 @@ func (d *diary) check(t *testing.T) {
 	require.NotEmpty(t, d.logs.String())
 	mustNotShow(t, "log", d.logs.String())
 	require.NotEmpty(t, d.events)
-	for _, e := range d.events {
-		mustNotShow(t, fmt.Sprintf("event of %v", e.Phase), e)
-		mustNotShow(t, fmt.Sprintf("event of %v", e.Phase), &e)
+	for i, e := range d.events {
+		if !raced || i%2 == 0 {
+			mustNotShow(t, fmt.Sprintf("event of %v", e.Phase), e)
+		}
+		if !raced || i%2 == 1 {
+			mustNotShow(t, fmt.Sprintf("event of %v", e.Phase), &e)
+		}
 	}
 }
 

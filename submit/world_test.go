@@ -41,10 +41,11 @@ type world struct {
 	config submit.Config      // of the transports that the world makes
 }
 
-// inWorld runs test in a world of its own, with the T of the bubble. Setup, if not nil, changes the server
-// before it is started; it wants authentication with PLAIN, and offers
-// PIPELINING and no CHUNKING. When test returns, no client's connection may be
-// open (promise 6), and what runs on makes the bubble panic.
+// inWorld runs test in a world of its own, with the T of the bubble. Setup, if not
+// nil, changes the server before it is started; it wants authentication with
+// PLAIN, and offers PIPELINING and no CHUNKING. The key exchange is a cheap one,
+// since there are thousands. When test returns, no client's connection may be open
+// (promise 6), and what runs on makes the bubble panic.
 func inWorld(t *testing.T, setup func(*submittest.Server), test func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -62,6 +63,7 @@ func inWorld(t *testing.T, setup func(*submittest.Server), test func(t *testing.
 		}
 		require.NoError(t, server.Start())
 		w := &world{t: t, net: n, server: server, config: server.Config()}
+		w.config.TLS.CurvePreferences = []tls.CurveID{tls.CurveP256}
 		w.config.Credentials = auth.Password(user, password)
 		w.config.LocalName = "client.example.org" // not this machine's
 		test(t, w)
@@ -159,7 +161,7 @@ var authority = sync.OnceValue(testcert.New)
 // shares no code with the client, nor with a server of good manners.
 func withActor(t *testing.T, play func(a *actor), test func(t *testing.T, w *world)) {
 	t.Helper()
-	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
+	serverTLS := &tls.Config{Certificates: []tls.Certificate{clerksCertificate()}}
 	synctest.Test(t, func(t *testing.T) {
 		n := fakenet.New(rtt)
 		t.Cleanup(func() { n.Check(t) })
