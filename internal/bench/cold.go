@@ -27,7 +27,7 @@ func (r *runner) cold(ctx context.Context) ([]table, error) {
 			r.tell("first message, " + mode + ", " + offer.label)
 			t.head = append(t.head, mode+", "+offer.label)
 			times := make(map[string][]float64)
-			err := r.inTurns(r.single(), func(c contender) error {
+			err := r.inTurns(r.rounds, r.single(), func(c contender) error {
 				target := s.target(c)
 				target.Upgrade = upgrade
 				o, err := r.checked(ctx, s, c, job{Client: c.name, Target: target, Do: cold, Messages: 1})

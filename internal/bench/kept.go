@@ -56,13 +56,17 @@ func (r *runner) keptAt(ctx context.Context, rtt time.Duration) (at, error) {
 		return r.nextDoor, nil
 	}
 	results := make(at)
+	rounds := r.rounds
+	if rtt == 0 {
+		rounds = r.near
+	}
 	for i, offer := range offers {
 		s, err := r.stage.open(sink.Setting{Pipelining: true, Chunking: offer.chunking, RTT: rtt})
 		if err != nil {
 			return nil, err
 		}
 		r.tell(fmt.Sprintf("one connection, round trip %v, %s", rtt, offer.label))
-		err = r.inTurns(r.contenders(), func(c contender) error {
+		err = r.inTurns(rounds, r.contenders(), func(c contender) error {
 			n := r.manyFor(c, rtt, offer.chunking)
 			target := s.target(c)
 			o, err := r.checked(ctx, s, c, job{Client: c.name, Target: target, Do: kept, Warm: r.warm(c, rtt), Messages: n})

@@ -24,7 +24,7 @@ func (r *runner) largest(ctx context.Context) ([]table, error) {
 		t.head = append(t.head, offer.label+": peak of memory", "of heap", "CPU", "x floor")
 		results := make(map[string]*sample)
 		list := slices.DeleteFunc(r.single(), func(c contender) bool { return offer.chunking && !c.ours && c.name != goMail })
-		err = r.inTurns(list, func(c contender) error {
+		err = r.inTurns(r.rounds, list, func(c contender) error {
 			target := s.target(c)
 			o, err := r.checked(ctx, s, c, job{Client: c.name, Target: target, Do: large, Warm: 1, Size: r.large})
 			if err != nil {

@@ -18,6 +18,7 @@ const size = 2048
 // A scale says how much work is done.
 type scale struct {
 	rounds      int // of which the median counts
+	near        int // rounds without a delay, where what else the machine does counts most
 	messages    int // of who is fast, next door
 	far         int // of who is fast, at a distance
 	slow        int // messages of who waits for round trips
@@ -33,7 +34,7 @@ type scale struct {
 
 func full() scale {
 	return scale{
-		rounds: 3, messages: 20_000, far: 8000, slow: 4,
+		rounds: 3, near: 7, messages: 20_000, far: 8000, slow: 4,
 		rtts:    []time.Duration{0, 20 * time.Millisecond, 100 * time.Millisecond},
 		coldRTT: 100 * time.Millisecond, patience: 20 * time.Second,
 		large: 200 << 20,
@@ -44,7 +45,7 @@ func full() scale {
 
 func quick() scale {
 	return scale{
-		rounds: 1, messages: 2000, far: 2000, slow: 2,
+		rounds: 1, near: 1, messages: 2000, far: 2000, slow: 2,
 		rtts:    []time.Duration{0, 20 * time.Millisecond},
 		coldRTT: 20 * time.Millisecond, patience: time.Second,
 		large: 20 << 20,
@@ -133,8 +134,8 @@ func (j *job) verify(c contender, t sink.Tally) error {
 
 // inTurns does something for all who take part, in turns, so that what disturbs
 // the machine disturbs them alike.
-func (r *runner) inTurns(list []contender, do func(contender) error) error {
-	for range r.rounds {
+func (r *runner) inTurns(rounds int, list []contender, do func(contender) error) error {
+	for range rounds {
 		for _, c := range list {
 			if err := do(c); err != nil {
 				return err

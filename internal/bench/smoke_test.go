@@ -14,7 +14,7 @@ import (
 // tiny is enough to run through everything.
 func tiny() scale {
 	return scale{
-		rounds: 1, messages: 100, far: 100, slow: 1,
+		rounds: 1, near: 1, messages: 100, far: 100, slow: 1,
 		rtts:    []time.Duration{0, 2 * time.Millisecond},
 		coldRTT: 2 * time.Millisecond, patience: 500 * time.Millisecond,
 		large: 1 << 20,
