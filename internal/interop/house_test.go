@@ -36,8 +36,11 @@ const (
 
 // A house is what the boxes have in common.
 type house struct {
-	dir    string
-	base   string // all packages, unpacked
+	dir  string
+	base string // all packages, unpacked
+
+	versions map[string]string // of the packages
+
 	ca     *testcert.CA
 	leaf   tls.Certificate // every server's
 	ports  *ports
@@ -54,12 +57,12 @@ func newHouse(t *testing.T) *house {
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	began := time.Now()
-	base, err := unpack(ctx, h.dir, *packagesDir)
+	base, versions, err := unpack(ctx, h.dir, *packagesDir)
 	if err != nil {
 		impossible(t, err)
 	}
 	t.Logf("the servers were fetched and unpacked in %v", time.Since(began).Round(time.Second/10))
-	h.base = base
+	h.base, h.versions = base, versions
 	return h
 }
 

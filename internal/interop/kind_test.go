@@ -2,27 +2,55 @@
 
 package interop
 
+import (
+	"io/fs"
+	"strings"
+
+	"github.com/mailport/mailport/submit"
+)
+
 // A kind is a sort of server: how it is run, and what it is known to offer and to
 // do. That is held against the server, so that a version that does otherwise is
 // noticed.
 type kind struct {
 	name    string
+	parts   []string       // names, and the packages whose versions they have: Postfix, postfix
 	trees   []string       // below testdata
 	values  map[string]any // for their templates
 	prepare []string       // commands in the box, once
 	start   string
-	stop    string   // in good order
-	queue   []string // folders of what has been taken and not been delivered
+	stop    string                 // in good order
+	queue   []string               // folders of what has been taken and not been delivered
+	whole   func(fs.FileInfo) bool // whether a file there is that, or was not finished before a crash
 
 	mechanisms map[string][]string // that are offered, sorted; by the beginning of the names of two ports
 	extensions []string            // of those that are tried
-	soak       int                 // messages while it is stopped and started
+	oddities   map[string]oddity   // by the names of bodies
+	limits     []bound
+
+	// mistakenFor is what implicit TLS fails with at the port that wants STARTTLS.
+	// Most servers greet; Postfix refuses who speaks before it has.
+	mistakenFor error
+
+	// dies is of a server that ends a session where RCPT stands behind the end of a
+	// message, by DATA: Dovecot 2.4.1 has an assertion that fails. So messages that
+	// go together may be in doubt.
+	dies bool
+
+	// tears is of a server whose mailboxes get a part of a message when it dies:
+	// OpenSMTPD's mail.maildir takes that for the end. The whole comes later.
+	tears bool
+
+	soak int // messages while it is stopped and started
 }
 
 // addPasswords makes the database of Cyrus SASL.
 const addPasswords = `for u in '` + user + `' '` + odd + `'; do printf %s '` + password + `' | saslpasswd2 -p -c -u example.com "${u%@*}" || exit; done`
 
-const startDovecot = "rm -f /run/dovecot/master.pid; dovecot"
+const (
+	startDovecot = "rm -f /run/dovecot/master.pid; dovecot -F >/dev/null 2>&1 & echo $! >/run/dovecot.pid"
+	stopDovecot  = "kill $(cat /run/dovecot.pid); wait $(cat /run/dovecot.pid); true"
+)
 
 // startPostfix comes after a crash, too: then the lock of the dead master is gone, and
 // its process's number may be anybody's.
@@ -33,6 +61,7 @@ var cyrusMechanisms = [...]string{"CRAM-MD5", "LOGIN", "PLAIN", "SCRAM-SHA-1", "
 func postfix() kind {
 	return kind{
 		name:  "postfix",
+		parts: []string{"Postfix", "postfix", "Dovecot SASL", "dovecot-core", "Cyrus SASL", "libsasl2-2"},
 		trees: []string{"common", "postfix", "dovecot"},
 		prepare: []string{
 			addPasswords,
@@ -40,14 +69,17 @@ func postfix() kind {
 			"mkdir -p /var/lib/postfix /var/spool/postfix/private; chown postfix:postfix /var/lib/postfix; chown postfix /var/spool/postfix/private",
 		},
 		start: startDovecot + "; " + startPostfix,
-		stop:  "postfix stop; doveadm stop",
+		stop:  stopDovecot + "; postfix stop",
 		queue: []string{"/var/spool/postfix/incoming", "/var/spool/postfix/active", "/var/spool/postfix/deferred"},
+		whole: func(f fs.FileInfo) bool { return f.Mode()&0o100 != 0 }, // set at the end, by cleanup
 		mechanisms: map[string][]string{
 			"":       {"CRAM-MD5", "LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "XOAUTH2"},
 			"cyrus ": cyrusMechanisms[:],
 		},
-		extensions: []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
-		soak:       10_000,
+		extensions:  []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
+		limits:      []bound{{door: "limited ", sessions: 2, reply: "421 4.7.0 mail.example.com Error: too many connections"}},
+		mistakenFor: submit.ErrRejected,
+		soak:        10_000,
 	}
 }
 
@@ -55,11 +87,15 @@ func postfix() kind {
 func dovecot() kind {
 	k := postfix()
 	k.name = "dovecot"
+	k.parts = []string{"Dovecot submission", "dovecot-submissiond", "Postfix behind it", "postfix"}
 	k.values = map[string]any{"Submission": true}
 	k.mechanisms = map[string][]string{
 		"": {"CRAM-MD5", "EXTERNAL", "LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "XOAUTH2"},
 	}
-	k.extensions = []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE"}
+	k.extensions = []string{"8BITMIME", "CHUNKING", "PIPELINING", "SIZE"} // DSN only after login
+	k.mistakenFor = submit.ErrProtocol
+	k.limits = []bound{{sessions: 12, reply: "Maximum number of connections"}}
+	k.dies = true
 	k.soak = 2_000
 	return k
 }
@@ -67,24 +103,29 @@ func dovecot() kind {
 func exim() kind {
 	return kind{
 		name:  "exim",
+		parts: []string{"Exim", "exim4-daemon-heavy", "Cyrus SASL", "libsasl2-2"},
 		trees: []string{"common", "exim"},
 		prepare: []string{
 			addPasswords,
 			"chown Debian-exim /etc/sasldb2 /etc/key.pem",
 			"mkdir -p /var/spool/exim4 /var/log/exim4 /run/exim4; chown Debian-exim:Debian-exim /var/spool/exim4 /var/log/exim4 /run/exim4",
 		},
-		start:      "exim4 -bdf -q2s -oP /run/exim4/exim.pid & echo $! >/run/exim",
-		stop:       "kill $(cat /run/exim); wait $(cat /run/exim)",
-		queue:      []string{"/var/spool/exim4/input"},
-		mechanisms: map[string][]string{"": {"CRAM-MD5", "EXTERNAL", "LOGIN", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
-		extensions: []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
-		soak:       2_000,
+		start:       "exim4 -bdf -q1s -oP /run/exim4/exim.pid & echo $! >/run/exim",
+		stop:        "for n in {1..50}; do kill -TERM -1 || break; sleep 0.1; done; kill -KILL -1; wait; true", // all in the box: sessions go on by themselves,
+		queue:       []string{"/var/spool/exim4/input"},
+		whole:       func(f fs.FileInfo) bool { return strings.HasSuffix(f.Name(), "-H") }, // the last to be written
+		mechanisms:  map[string][]string{"": {"CRAM-MD5", "EXTERNAL", "LOGIN", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
+		extensions:  []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
+		limits:      []bound{{door: "limited ", sessions: 3, reply: "421", messages: 10}},
+		mistakenFor: submit.ErrProtocol,
+		soak:        2_000,
 	}
 }
 
 func opensmtpd() kind {
 	return kind{
 		name:  "opensmtpd",
+		parts: []string{"OpenSMTPD", "opensmtpd"},
 		trees: []string{"common", "opensmtpd"},
 		prepare: []string{
 			"chgrp opensmtpq /usr/sbin/smtpctl; chmod 2755 /usr/sbin/smtpctl",
@@ -94,10 +135,18 @@ func opensmtpd() kind {
 			"mkdir -p /var/spool/smtpd /var/lib/opensmtpd/empty; chmod 711 /var/spool/smtpd",
 		},
 		start:      "smtpd -d >>/var/log/smtpd.log 2>&1 & echo $! >/run/smtpd.pid",
-		stop:       "kill $(cat /run/smtpd.pid); wait $(cat /run/smtpd.pid)",
-		queue:      []string{"/var/spool/smtpd/queue", "/var/spool/smtpd/incoming"},
+		stop:       "kill $(cat /run/smtpd.pid); wait $(cat /run/smtpd.pid); true",
+		queue:      []string{"/var/spool/smtpd/queue"},
+		whole:      func(fs.FileInfo) bool { return true },
 		mechanisms: map[string][]string{"": {"LOGIN", "PLAIN"}},
 		extensions: []string{"8BITMIME", "DSN", "SIZE"},
-		soak:       2_000,
+		oddities: map[string]oddity{
+			"NUL":            {alters: cutAtNUL},
+			"100,000 octets": {refuses: "500 5.0.0 Line too long"}, // and hangs up
+		},
+		limits:      []bound{{messages: 100}}, // 452 to one more
+		mistakenFor: submit.ErrProtocol,
+		tears:       true,
+		soak:        2_000,
 	}
 }

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -89,6 +90,14 @@ func (l *ledger) arrive(id, mailbox, queued string, data []byte) {
 	if d := difference(data, e.letter.want); d != "" {
 		l.fault("%s is not in the mailbox of %s as it was sent: %s", id, mailbox, d)
 	}
+}
+
+// torn reports whether data is the beginning of a letter.
+func (l *ledger) torn(id string, data []byte) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e := l.entries[id]
+	return e != nil && len(data) < len(e.letter.want) && bytes.HasPrefix(e.letter.want, data)
 }
 
 // note is fault, for who does not hold the mutex.

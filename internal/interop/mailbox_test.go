@@ -45,7 +45,10 @@ var (
 // put there, and that is header fields only.
 func (s *server) open(mailbox string, data []byte) {
 	at := marked.FindSubmatchIndex(data)
-	if at == nil {
+	switch {
+	case s.tears && (at == nil && !bytes.Contains(data, []byte("\n\n")) || at != nil && s.ledger.torn(string(data[at[2]:at[3]]), data[at[0]:])):
+		return
+	case at == nil:
 		s.ledger.note("what is this in the mailbox of %s? %q", mailbox, data[:min(len(data), 500)])
 		return
 	}
@@ -81,7 +84,7 @@ func (s *server) audit() {
 	s.settle()
 	s.until(time.Minute, func() error {
 		for _, queue := range s.queue {
-			if name := aFile(filepath.Join(s.box.root, queue)); name != "" {
+			if name := aFile(filepath.Join(s.box.root, queue), s.whole); name != "" {
 				return fmt.Errorf("%s is still in the queue", name)
 			}
 		}
@@ -91,14 +94,16 @@ func (s *server) audit() {
 	require.Empty(s.t, s.ledger.audit())
 }
 
-// aFile returns a file below a folder, if there is one.
-func aFile(dir string) (found string) {
+// aFile returns a file below a folder of which is says so, if there is one.
+func aFile(dir string, is func(fs.FileInfo) bool) (found string) {
 	filepath.WalkDir(dir, func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() {
-			found = name
-			return fs.SkipAll
+			if info, err := entry.Info(); err == nil && is(info) {
+				found = name
+				return fs.SkipAll
+			}
 		}
-		return nil
+		return nil // it may be gone by now
 	})
 	return found
 }

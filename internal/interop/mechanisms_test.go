@@ -33,6 +33,26 @@ func (s *server) tryMechanisms() {
 	}
 }
 
+// Where a mechanism binds to the connection, somebody in between is found out,
+// though the client would trust the certificate: RFC 5802, section 6.
+func (s *server) tryBinding() {
+	for _, w := range ways {
+		for _, mechanism := range s.mechanisms[""] {
+			if !strings.HasSuffix(mechanism, "-PLUS") {
+				continue
+			}
+			p, done := s.tap(w)
+			c := s.config()
+			c.Credentials = auth.Only(c.Credentials, mechanism)
+			_, err := s.submit(w.over(p.port(), c), write("through a tap\n"))
+			done()
+			require.ErrorIs(s.t, err, submit.ErrCredentials)
+			require.Empty(s.t, p.asked("MAIL "))
+			s.tried()
+		}
+	}
+}
+
 // offered returns the mechanisms that a port offers to a client with a certificate.
 func (s *server) offered(door string, w way) []string {
 	session, err := s.at(door, w, s.certified()).Dial(s.t.Context())

@@ -27,7 +27,7 @@ const (
 // packages are what is asked for: each line by itself, since its packages exclude
 // those of another.
 var packages = [...]string{
-	"bash coreutils dash diffutils findutils grep mawk mount passwd sed",
+	"bash coreutils dash diffutils findutils grep libeatmydata1 mawk mount passwd sed",
 	"dovecot-core dovecot-submissiond libsasl2-modules postfix sasl2-bin",
 	"exim4-daemon-heavy libsasl2-modules sasl2-bin",
 	"opensmtpd",
@@ -39,27 +39,47 @@ type archive struct {
 	debs string // the packages
 }
 
-// unpack makes a folder that holds all packages, and returns it. Nothing of them has run.
-func unpack(ctx context.Context, dir, keep string) (string, error) {
+// unpack makes a folder that holds all packages, and returns it and the versions of
+// those packages. Nothing of them has run.
+func unpack(ctx context.Context, dir, keep string) (base string, versions map[string]string, err error) {
 	a := archive{dir: filepath.Join(dir, "apt"), debs: keep}
 	if a.debs == "" {
 		a.debs = filepath.Join(a.dir, "archives")
 	}
 	if err := a.prepare(ctx); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if _, err := a.apt(ctx, "update"); err != nil {
-		return "", err
+		return "", nil, err
 	}
 	names, err := a.wanted(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if err := a.download(ctx, names); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	base := filepath.Join(dir, "base")
-	return base, a.extract(ctx, base, names)
+	base, versions = filepath.Join(dir, "base"), make(map[string]string)
+	for _, name := range names {
+		pkg, version := parts(name)
+		versions[pkg] = version
+	}
+	return base, versions, a.extract(ctx, base, names)
+}
+
+// parts returns what is in the name of a package's file: name_version_architecture.deb.
+func parts(file string) (name, version string) {
+	fields := strings.Split(file, "_")
+	return fields[0], strings.ReplaceAll(fields[1], "%3a", ":")
+}
+
+// upstream is a version without what is Debian's about it: 1:2.4.1+dfsg1-6 is 2.4.1.
+func upstream(version string) string {
+	_, after, ok := strings.Cut(version, ":")
+	if ok {
+		version = after
+	}
+	return version[:strings.IndexFunc(version+"-", func(r rune) bool { return r == '-' || r == '+' || r == '~' })]
 }
 
 func (a archive) prepare(ctx context.Context) error {
@@ -135,8 +155,8 @@ func (a archive) download(ctx context.Context, names []string) error {
 		if _, err := os.Stat(filepath.Join(a.debs, name)); err == nil {
 			continue
 		}
-		parts := strings.Split(name, "_") // name_version_architecture.deb
-		args = append(args, parts[0]+"="+strings.ReplaceAll(parts[1], "%3a", ":"))
+		pkg, version := parts(name)
+		args = append(args, pkg+"="+version)
 	}
 	if len(args) == 1 {
 		return nil

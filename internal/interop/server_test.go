@@ -4,6 +4,8 @@ package interop
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +31,7 @@ func newServer(t *testing.T, h *house, k kind) *server {
 	s := &server{kind: k, t: t, house: h, ledger: newLedger()}
 	s.box = h.box(t, k.name, k.values, k.trees...)
 	s.do("mkdir -p /var/vmail; chown 5000:5000 /var/vmail")
+	s.do("chmod u+s /usr/lib/*/libeatmydata.so.*") // or what is setuid does not load it
 	for _, command := range k.prepare {
 		s.do(command)
 	}
@@ -94,4 +97,19 @@ func (s *server) takes(via submit.Submitter, m *letter) *submit.Receipt {
 	receipt, err := s.submit(via, m)
 	require.NoError(s.t, err)
 	return receipt
+}
+
+// offers reports whether the server has an extension.
+func (s *server) offers(extension string) bool { return slices.Contains(s.extensions, extension) }
+
+// title names the server and its version, and the parts of others that it works with.
+func (s *server) title() string {
+	var names []string
+	for i := 0; i < len(s.parts); i += 2 {
+		names = append(names, s.parts[i]+" "+upstream(s.house.versions[s.parts[i+1]]))
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return names[0] + " (" + strings.Join(names[1:], ", ") + ")"
 }

@@ -3,6 +3,7 @@
 package interop
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -20,6 +21,14 @@ type feature struct {
 func features() []feature {
 	return []feature{
 		{"mechanisms × port × TLS version", "mechanisms", (*server).tryMechanisms},
+		{"somebody in between, with -PLUS × port", "binding", (*server).tryBinding},
+		{"extensions, as offered and masked × port", "extensions", (*server).tryExtensions},
+		{"recipients × port × PIPELINING × CHUNKING", "recipients", (*server).tryRecipients},
+		{"messages, octet for octet × port × CHUNKING", "octets", (*server).tryOctets},
+		{"finding the server", "negotiation", (*server).tryNegotiation},
+		{"limits of sessions and messages × port", "limits", (*server).tryLimits},
+		{"batches × port × CHUNKING × window", "batches", (*server).tryBatches},
+		{fmt.Sprintf("messages while the server is stopped %d times", stops), "soak", (*server).trySoak},
 	}
 }
 
@@ -34,6 +43,7 @@ func TestServers(t *testing.T) {
 			for _, f := range features() {
 				s.feature(t, f)
 			}
+			t.Run("record", func(t *testing.T) { s.t = t; s.record() })
 			s.t = t
 			s.audit()
 		})
@@ -50,4 +60,4 @@ func (s *server) feature(t *testing.T, f feature) {
 }
 
 // tried counts a case of the feature.
-func (s *server) tried() { s.house.matrix.add(s.doing, s.name, 1) }
+func (s *server) tried() { s.house.matrix.add(s.doing, s.title(), 1) }
