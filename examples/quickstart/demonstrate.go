@@ -49,7 +49,8 @@ func demonstrate(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer mailbox.Close()
-	config := mailbox.Config() // with a real server: submit.Config{}
+	config := mailbox.Config()               // with a real server: submit.Config{}
+	config.TLS.SessionTicketsDisabled = true // who resumes a session is shown no certificate, and this server changes its own
 	config.Credentials = auth.Password("me@example.com", "secret")
 	server := &negotiate.Negotiator{
 		Host:   "mail.example.com",

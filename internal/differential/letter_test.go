@@ -114,7 +114,7 @@ func (a author) ask(l *letter) {
 			r.OriginalRecipientType, r.OriginalRecipient = smtp.DSNAddressTypeUTF8, a.of("jürgen+x@example.org", "用户@example.org", "a=b@example.org")
 		}
 		if a.now(30) {
-			r.RequireRecipientValidSince = time.Unix(int64(a.IntN(1<<31)), 0)
+			r.RequireRecipientValidSince = time.Unix(int64(a.IntN(1<<30)), 0)
 		}
 		l.rcpt[to] = r
 	}

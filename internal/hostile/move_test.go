@@ -62,7 +62,7 @@ func times(n int, m move) move {
 }
 
 // forever is as often as anybody can stand.
-const forever = 1 << 40
+const forever = 1 << 30
 
 // floods says something so many times, in large pieces, and watches what memory
 // that takes.

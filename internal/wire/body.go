@@ -41,7 +41,7 @@ func (c *Conn) WriteBody(src io.Reader, sevenBit bool, limit time.Duration) (end
 	}
 	enc := encoder{lineStart: true, sevenBit: sevenBit}
 	c.buffers()
-	out, start := c.body[:0], c.handed
+	out, start := c.body[:0], c.handed.Load()
 	for idle := 0; ; {
 		n, rerr := c.read(src)
 		if err := c.Broken(); err != nil {
@@ -141,10 +141,10 @@ func (c *Conn) writeEnd(out []byte, start int64, limit time.Duration) (ended boo
 	if out, err = c.writeRecords(out, limit); err != nil {
 		return false, err
 	}
-	if err := c.unheard(c.handed > start, limit); err != nil {
+	if err := c.unheard(c.handed.Load() > start, limit); err != nil {
 		return false, err // whatever it said, it is not the verdict
 	}
-	end := c.handed + int64(len(out))
+	end := c.handed.Load() + int64(len(out))
 	out = append(out, c.out...)
 	c.Drop()
 	if err := c.writeAll(out, limit); err != nil {

@@ -217,7 +217,7 @@ func (w *chunks) end() (ended bool, err error) {
 	if err := w.c.unheard(true, w.limit); err != nil {
 		return false, err
 	}
-	end := w.c.handed + int64(len(appendBDAT(nil, len(w.out), true))+len(w.out))
+	end := w.c.handed.Load() + int64(len(appendBDAT(nil, len(w.out), true))+len(w.out))
 	w.unanswered++
 	if err := w.write(true); err != nil {
 		return w.c.Reached(end), w.stopped(err)

@@ -24,7 +24,7 @@ type Conn struct {
 	queued  int           // how many
 	look    *looker       // at raw; nil if there is no way to
 	records uint          // of messages that were written
-	handed  int64         // octets that may have reached the network, of all that was said
+	handed  atomic.Int64  // octets that may have reached the network, of all that was said; read beside the writing
 	secret  bool          // what was said last is, and may be quoted in what comes next
 
 	limit   time.Duration // of the reply that is being waited for
@@ -203,22 +203,22 @@ func (c *Conn) write(b []byte, limit time.Duration) error {
 	c.nc.SetWriteDeadline(deadline(limit - reserve(limit)))
 	c.raw.whole.Store(false)
 	n, err := c.nc.Write(b)
-	c.handed += int64(n) // in TLS, of records that were taken whole
+	c.handed.Add(int64(n)) // in TLS, of records that were taken whole
 	if err == nil {
 		return nil
 	}
 	if c.raw.whole.Load() || c.raw.blind { // and of the one that failed, it is not known
-		c.handed += int64(min(len(b)-n, recordSize))
+		c.handed.Add(int64(min(len(b)-n, recordSize)))
 	}
 	return err
 }
 
 // Mark returns a mark at the end of what is queued, for [Conn.Reached].
-func (c *Conn) Mark() int64 { return c.handed + int64(len(c.out)) }
+func (c *Conn) Mark() int64 { return c.handed.Load() + int64(len(c.out)) }
 
 // Reached reports whether what was said up to a mark may have reached the
 // network. Of what has not, a server knows nothing.
-func (c *Conn) Reached(mark int64) bool { return c.handed >= mark }
+func (c *Conn) Reached(mark int64) bool { return c.handed.Load() >= mark }
 
 // ReadReply reads the next reply, within limit. A 421 ends the connection.
 func (c *Conn) ReadReply(limit time.Duration) (Reply, error) { return c.ReadReplyTo(nil, limit) }
