@@ -32,7 +32,7 @@ type Session struct {
 	names     []string // for EHLO; the second in case the first is refused
 	ext       wire.Extensions
 	limits    limits
-	learnt    *learnt // of the server, by this session and others
+	learnt    *learnt // of the server, by this one and others
 
 	turn     chan struct{} // held by whoever uses the fields below, and conn
 	authDone bool
