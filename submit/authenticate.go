@@ -34,7 +34,7 @@ func (s *Session) authenticate(ctx context.Context) error {
 	}
 	began := time.Now()
 	s.authErr = s.tryMechanisms(ctx)
-	s.authDone = true // not after a panic of the credentials
+	s.authDone, s.heard = true, time.Now() // not after a panic of the credentials
 	s.step(ctx, PhaseAuth, began, s.authErr)
 	return s.authErr
 }

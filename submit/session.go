@@ -137,7 +137,7 @@ func (s *Session) enter(ctx context.Context) error {
 	if err := s.authenticate(ctx); err != nil {
 		return err
 	}
-	s.entered, s.heard = true, time.Now()
+	s.entered = true
 	if s.ready != nil {
 		s.ready()
 	}
