@@ -276,10 +276,12 @@ func (b *batch) submit(w *waiter, s *pooled) {
 			receipt *Receipt
 			err     error
 		)
+		defer func() { // should a reader end the goroutine
+			if !waits {
+				b.arrive(w, receipt, err)
+			}
+		}()
 		catch(&w.thrown, func() { receipt, waits, err = b.submitAlone(w, s) })
-		if !waits {
-			b.arrive(w, receipt, err)
-		}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -25,6 +26,14 @@ type depot struct {
 	// a message has come is asked for as ".", by DATA or BDAT. "" is the usual. It is
 	// called under the lock of the depot.
 	say func(v *guest, verb, args string) string
+
+	// ahead, if not nil, has the last word on the commands that came behind the end
+	// of a message, with it: what is said in place of the usual. BDAT counts as DATA.
+	ahead func(v *guest, verb, usual string) string
+
+	// delay, if not nil, is how long it takes to answer a command, or a message, whose
+	// verb is ".".
+	delay func(verb string) time.Duration
 
 	mu      sync.Mutex // guards the fields below
 	guests  int
@@ -55,6 +64,8 @@ type guest struct {
 	mute  bool
 	mails int // accepted of this guest
 	took  int // messages
+
+	behind bool // what is being answered came with the end of a message
 
 	sender *string
 	rcpts  []string
@@ -126,8 +137,10 @@ func (v *guest) reply(text string) bool {
 
 // one attends to one command.
 func (v *guest) one() bool {
-	if v.a.in.Buffered() == 0 && v.out.Flush() != nil {
-		return false
+	if v.a.in.Buffered() == 0 {
+		if v.behind = false; v.out.Flush() != nil {
+			return false
+		}
 	}
 	line, err := v.a.in.ReadString('\n')
 	if err != nil {
@@ -141,9 +154,25 @@ func (v *guest) one() bool {
 		return v.data()
 	}
 	v.mu.Lock()
-	text := v.command(verb, args)
+	text := v.placed(verb, v.command(verb, args))
 	v.mu.Unlock()
+	v.wait(verb)
 	return v.reply(text)
+}
+
+func (v *guest) wait(verb string) {
+	if v.delay != nil {
+		v.out.Flush()
+		time.Sleep(v.delay(verb))
+	}
+}
+
+// placed is what is said where a command stands, in place of the usual.
+func (v *guest) placed(verb, usual string) string {
+	if v.behind && v.ahead != nil {
+		return v.ahead(v, verb, usual)
+	}
+	return usual
 }
 
 // command carries out what stands alone; the lock is held.
@@ -213,12 +242,13 @@ func (v *guest) data() bool {
 		if len(v.rcpts) == 0 {
 			text = "503 5.5.1 RCPT first"
 		}
+		text = v.placed("DATA", text)
 	}
 	v.mu.Unlock()
 	if !v.reply(text) {
 		return false
 	}
-	if !strings.HasPrefix(text, "354") {
+	if !strings.HasPrefix(text, "354") && text != noReply {
 		return true
 	}
 	if v.out.Flush() != nil {
@@ -231,6 +261,7 @@ func (v *guest) data() bool {
 		case err != nil:
 			return false
 		case line == ".\r\n":
+			v.wait(".")
 			return v.reply(v.end(body))
 		}
 		body = append(body, strings.TrimPrefix(line, ".")...)
@@ -260,8 +291,9 @@ func (v *guest) bdat(args string) bool {
 	v.chunks = append(v.chunks, octets...)
 	v.mu.Unlock()
 	if last != "LAST" {
-		return v.reply("250 2.0.0 continue")
+		return v.reply(v.placed("DATA", "250 2.0.0 continue"))
 	}
+	v.wait(".")
 	return v.reply(v.end(v.chunks))
 }
 
@@ -270,6 +302,7 @@ func (v *guest) end(body []byte) string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.offered++
+	v.behind = v.a.in.Buffered() > 0
 	m := taking{guest: v.n, from: *v.sender, to: v.rcpts, body: string(body)}
 	_, rest, _ := strings.Cut(m.body, "Subject: ")
 	m.identity, _, _ = strings.Cut(rest, "\r\n")

@@ -215,9 +215,13 @@ func (r *run) answered(next *passenger) *passenger {
 		t.answer(i-t.reset, reply)
 	}
 	at := r.accepted(next, nil)
-	if at != nil {
-		s.learnt.note(aheadWorks)
+	switch {
+	case at == nil || proven:
+		return at
+	case s.conn.Surplus():
+		return r.outOfStep(next)
 	}
+	s.learnt.note(aheadWorks)
 	return at
 }
 
