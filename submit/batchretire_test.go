@@ -22,7 +22,10 @@ func TestBatchOverShortSessions(t *testing.T) {
 			"hangs up":       hangUp,
 			"LIMITS":         "421 4.7.0 said so" + hangUp,
 		} {
-			for _, k := range []int{1, 2, 3, 15, 16, 17, 40} {
+			for _, k := range []int{1, 2, 3, 15, 16, 17} {
+				if raced && k != 3 && k != 16 {
+					continue
+				}
 				t.Run(fmt.Sprint(transfer, "/", said, "/", k), func(t *testing.T) {
 					t.Parallel()
 					d := newDepot(offers...)
