@@ -147,3 +147,38 @@ func TestBatchOverSlowServers(t *testing.T) {
 		}
 	}
 }
+
+// In a window, replies that are out of step leave in doubt what they may have been
+// of. Nothing is sent twice for that.
+func TestWindowOutOfStep(t *testing.T) {
+	for _, verb := range []string{"RSET", "MAIL", "RCPT"} {
+		for _, said := range []string{"354 go on", "220 hello", "221 bye"} {
+			if verb != "RSET" && said != "354 go on" {
+				continue // it is a yes
+			}
+			t.Run(verb+"/"+said, func(t *testing.T) {
+				d := newDepot("CHUNKING")
+				withDepot(t, d, func(t *testing.T, w *world) {
+					w.teach(d)
+					n := 0
+					d.say = func(_ *guest, at, _ string) string {
+						if at == verb {
+							if n++; n == 10 {
+								return said
+							}
+						}
+						return ""
+					}
+					p := w.poolOf(1)
+					list := results(t, p.SubmitAll(t.Context(), posting(60, nil)), 60)
+					sum := d.compare(t, list)
+					require.Positive(t, sum.uncertain)
+					require.LessOrEqual(t, sum.uncertain, 16)
+					require.Zero(t, sum.failed)
+					require.Equal(t, 2, d.guests)
+					requireDone(t, p, sum)
+				})
+			})
+		}
+	}
+}

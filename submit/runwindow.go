@@ -216,7 +216,8 @@ func (r *run) passed() {
 	}
 }
 
-// readAll reads the replies to one message, and reports whether all came.
+// readAll reads the replies to one message, and reports whether all came and were
+// in step.
 func (r *run) readAll(t *transaction) bool {
 	timeouts := t.s.config.Timeouts
 	n := t.replies()
@@ -233,16 +234,15 @@ func (r *run) readAll(t *transaction) bool {
 		t.answer(i-t.reset, reply)
 		r.window.farewell = reply.Code == 421
 	}
-	return true
+	if t.stray { // and all that comes behind it is in doubt, too
+		t.s.conn.Abandon()
+	}
+	return !t.stray
 }
 
 // answeredAll settles a message to all of which the server has replied.
 func (r *run) answeredAll(at passenger) {
 	t := at.t
-	if t.stray {
-		r.settle(at.w, nil, t.outOfStep()) // and all that comes behind it is in doubt
-		return
-	}
 	no := t.refusal()
 	if no == nil {
 		receipt, err := t.judge(t.data)
@@ -268,6 +268,8 @@ func (r *run) wrecked(err error) {
 	for _, at := range list {
 		no := at.t.refusal()
 		switch {
+		case at.t.stray && r.s.conn.Reached(at.t.end):
+			r.settle(at.w, nil, at.t.outOfStep())
 		case no != nil && !r.isStale(at.w, no):
 			r.settle(at.w, nil, no)
 		case no == nil && !closed && r.s.conn.Reached(at.t.end):
