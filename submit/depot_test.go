@@ -35,6 +35,8 @@ type depot struct {
 	// verb is ".".
 	delay func(verb string) time.Duration
 
+	keepsNothing bool // of what it takes
+
 	mu      sync.Mutex // guards the fields below
 	guests  int
 	open    int
@@ -184,7 +186,9 @@ func (v *guest) command(verb, args string) string {
 		if v.senders == nil {
 			v.senders = make(map[string]int)
 		}
-		v.senders[path(args)]++
+		if !v.keepsNothing {
+			v.senders[path(args)]++
+		}
 	case "RSET":
 		v.resets++
 	}
@@ -312,8 +316,9 @@ func (v *guest) end(body []byte) string {
 		text = "250 2.0.0 queued as " + m.identity
 	}
 	if strings.HasPrefix(text, "2") || strings.HasPrefix(text, hangUp) { // taken, even if nobody hears of it
-		v.took++
-		v.taken = append(v.taken, m)
+		if v.took++; !v.keepsNothing {
+			v.taken = append(v.taken, m)
+		}
 	}
 	return text
 }
