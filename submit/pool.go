@@ -283,10 +283,9 @@ func (p *Pool) dial(ctx context.Context) (s *pooled, again bool, err error) {
 func (p *Pool) prove() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.proven {
-		p.proven = true
-		p.spread()
-	}
+	p.proven = true
+	p.ceiling.raise(p.open)
+	p.spread()
 }
 
 // noSession is for one that could not be opened, with err. If there are others,

@@ -257,9 +257,7 @@ func TestPoolUnderACeiling(t *testing.T) {
 						welcome[v.n] = true
 						return ""
 					}
-					if now := time.Now(); len(tried) == 0 || !now.Equal(tried[len(tried)-1]) {
-						tried = append(tried, now)
-					}
+					tried = append(tried, time.Now())
 					return refuse.text
 				}
 				withDepot(t, d, func(t *testing.T, w *world) {
@@ -270,16 +268,50 @@ func TestPoolUnderACeiling(t *testing.T) {
 					}
 					sum := d.compare(t, list)
 					requireDone(t, p, sum)
-					require.GreaterOrEqual(t, len(tried), 4)
-					require.LessOrEqual(t, len(tried), 6)
+					require.GreaterOrEqual(t, len(tried), 3+3)
+					require.LessOrEqual(t, len(tried), 3+5)
+					require.LessOrEqual(t, tried[2].Sub(tried[0]), 10*rtt, "all at the beginning")
 					pause := 10 * time.Second
-					for i := range tried[1:] {
-						require.GreaterOrEqual(t, tried[i+1].Sub(tried[i]), pause)
+					for i := range tried[3:] {
+						require.GreaterOrEqual(t, tried[3+i].Sub(tried[2+i]), pause)
 						pause = min(2*pause, 5*time.Minute)
 					}
-					require.LessOrEqual(t, d.guests, 2+3*len(tried))
+					require.Equal(t, 2+len(tried), d.guests)
 				})
 			})
 		}
 	}
+}
+
+// And when the server allows more again, there are more again, one after the other.
+func TestPoolCeilingRises(t *testing.T) {
+	d := newDepot()
+	d.delay = func(verb string) time.Duration {
+		if verb == "." {
+			return time.Second
+		}
+		return 0
+	}
+	limit := 2
+	d.say = func(v *guest, verb, _ string) string {
+		if verb == "" && v.open > limit {
+			return "421 4.7.0 too many connections" + hangUp
+		}
+		return ""
+	}
+	withDepot(t, d, func(t *testing.T, w *world) {
+		p := w.poolOf(5)
+		raised := false
+		time.AfterFunc(35*time.Second, func() {
+			d.mu.Lock()
+			defer d.mu.Unlock()
+			limit, raised = 100, true
+			d.most = 0
+		})
+		list := burst(t, p, 600)
+		require.Equal(t, balance{receipts: 600}, d.compare(t, list))
+		require.True(t, raised)
+		require.Equal(t, 5, d.most)
+		require.Equal(t, 5, p.Stats().Open)
+	})
 }

@@ -31,12 +31,23 @@ func (c *ceiling) lower(sessions int) {
 	c.sessions, c.until = sessions, now.Add(c.pause)
 }
 
-// of returns n, or the ceiling if that is lower.
+// of returns n, or the ceiling if that is lower. When it has held for long enough, it
+// is tried whether there may be one more.
 func (c *ceiling) of(n int) int {
-	if c.sessions > 0 && c.sessions < n && time.Now().Before(c.until) {
-		return c.sessions
+	switch {
+	case c.sessions == 0:
+		return n
+	case time.Now().Before(c.until):
+		return min(n, c.sessions)
 	}
-	return n
+	return min(n, c.sessions+1)
+}
+
+// raise is for so many sessions that could be had.
+func (c *ceiling) raise(sessions int) {
+	if c.sessions > 0 && !time.Now().Before(c.until) {
+		c.sessions = max(c.sessions, sessions)
+	}
 }
 
 // maxSessions is how many sessions may be open now. p.mu is held.

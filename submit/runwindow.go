@@ -18,6 +18,7 @@ type window struct {
 	head    int
 	written bool // the writer is done
 	dead    bool // the reader is, since the connection is lost
+	open    bool // from when it is half empty until it is full: messages leave in bursts, not one for each that is settled
 	starved bool // the writer waits for messages
 	full    bool // the writer waits for the window to empty
 
@@ -96,21 +97,20 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 		list = r.take(list, first)
 	}
 	for !w.dead {
-		if most := p.window(); w.inFlight() <= most/2 { // in bursts, not one for each that is settled
-			for w.inFlight()+len(list) < most {
-				next := r.nextIf(r.s.windows)
-				if next == nil {
-					break
-				}
-				list = r.take(list, next)
+		most := p.window()
+		w.open = w.open || w.inFlight() <= most/2
+		for w.open && w.inFlight()+len(list) < most {
+			next := r.nextIf(r.s.windows)
+			if next == nil {
+				break
 			}
-			if w.inFlight()+len(list) >= most {
-				p.spread()
-			}
-			w.starved = true
-		} else {
-			w.full = true
+			list = r.take(list, next)
 		}
+		if w.open && w.inFlight()+len(list) >= most {
+			w.open = false
+			p.spread()
+		}
+		w.starved, w.full = w.open, !w.open
 		if len(list) > 0 || w.inFlight() == 0 {
 			break
 		}
