@@ -51,6 +51,7 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 	var (
 		refused error
 		tried   []string
+		x       exchange
 	)
 	for {
 		mechanism, err := s.config.Credentials.Exchange(ctx, server)
@@ -64,12 +65,12 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 		if err != nil {
 			return s.authFailure(ctx, err)
 		}
-		x := exchange{s: s, m: mechanism, name: strings.ToUpper(name)}
+		x = exchange{s: s, m: mechanism, name: strings.ToUpper(name), shown: x.shown}
 		if slices.Contains(tried, x.name) {
 			return refused
 		}
 		if refused = x.run(first); !isUnsupported(refused) {
-			return s.renew(ctx, mechanism, refused)
+			return x.renew(ctx, refused)
 		}
 		tried = append(tried, x.name)
 		server.Mechanisms = slices.DeleteFunc(slices.Clone(server.Mechanisms), func(m string) bool {
@@ -93,9 +94,10 @@ func unsupported(refused, err error) error {
 // renew tries once more with another secret, if the mechanism has a way to get
 // one and the server refused the one it had. That refusal stands if the server hangs
 // up instead of answering again, as some do after a 535.
-func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) error {
+func (x *exchange) renew(ctx context.Context, refused error) error {
 	var e *Error
-	renewer, ok := m.(auth.Renewer)
+	s := x.s
+	renewer, ok := x.m.(auth.Renewer)
 	if !ok || !errors.As(refused, &e) || e.Reply == nil || e.Reply.Code != 535 || s.conn.Broken() != nil {
 		return refused
 	}
@@ -111,8 +113,8 @@ func (s *Session) renew(ctx context.Context, m auth.Mechanism, refused error) er
 	if err != nil {
 		return s.authFailure(ctx, err)
 	}
-	x := exchange{s: s, m: fresh, name: strings.ToUpper(name)}
-	err = x.run(first)
+	again := exchange{s: s, m: fresh, name: strings.ToUpper(name), shown: x.shown}
+	err = again.run(first)
 	if unanswered := lostWithoutWord(err); unanswered != nil {
 		e.remark(fmt.Errorf("no answer to what was shown next: %w", unanswered))
 		return e
@@ -185,11 +187,12 @@ func (e *Error) remark(err error) {
 
 // An exchange is the dialogue of RFC 4954, section 4.
 type exchange struct {
-	s    *Session
-	m    auth.Mechanism
-	name string
-	sent []string // responses and the secrets in them, which a server's reply may echo
-	held []byte   // an initial response too long for the command, for the first challenge
+	s     *Session
+	m     auth.Mechanism
+	name  string
+	spoke bool     // a response was sent
+	shown []string // responses and forms of the secrets in them, which the server may quote; of earlier exchanges, too
+	held  []byte   // an initial response too long for the command, for the first challenge
 }
 
 func (x *exchange) run(first []byte) error {
@@ -256,10 +259,10 @@ func challengeIn(r wire.Reply) []byte {
 
 // refusal is the reply and, if the mechanism has words for it, what it says.
 func (x *exchange) refusal(r wire.Reply) error {
-	e := x.s.refusal(PhaseAuth, x.masked(r))
+	e := x.s.refusal(PhaseAuth, Reply(r))
 	if refuser, ok := x.m.(auth.Refuser); ok {
 		if said := refuser.Refusal(); said != nil && (r.Code == 535 || errors.As(said, new(*auth.TokenError))) {
-			e.remark(said)
+			e.remark(x.s.mask.unquoted(said))
 		}
 	}
 	return e
@@ -271,13 +274,13 @@ func (x *exchange) start(first []byte) (wire.Reply, error) {
 	if first == nil {
 		return x.s.conn.Command(limit, "AUTH", x.name)
 	}
+	if len("AUTH ")+len(x.name)+1+base64.StdEncoding.EncodedLen(len(first))+len("\r\n") > maxAuthCommand {
+		x.held = first
+		return x.s.conn.Command(limit, "AUTH", x.name)
+	}
 	argument := "=" // an empty initial response
 	if len(first) > 0 {
 		argument = x.encode(first)
-	}
-	if len("AUTH ")+len(x.name)+1+len(argument)+len("\r\n") > maxAuthCommand {
-		x.held = first
-		return x.s.conn.Command(limit, "AUTH", x.name)
 	}
 	return x.s.conn.Command(limit, "AUTH", x.name, argument)
 }
@@ -328,8 +331,26 @@ func (x *exchange) cancel(reason error) error {
 	return &Error{Endpoint: x.s.endpoint, Phase: PhaseAuth, Err: reason}
 }
 
+// encode is what is sent of a response. From now on it is hidden wherever the server
+// quotes it, for as long as the session lasts: an exchange has few responses, each of
+// one line, so that is not much to keep.
 func (x *exchange) encode(response []byte) string {
 	text := base64.StdEncoding.EncodeToString(response)
-	x.sent = append(append(x.sent, text), secretsIn(x.name, len(x.sent) == 0, string(response))...)
+	if len(text) >= leastPart { // else it is in a form of the secret, or there is none in it
+		x.show(text)
+	}
+	for _, secret := range secretsIn(x.name, !x.spoke, string(response)) {
+		x.show(forms(secret)...)
+	}
+	x.spoke = true
+	x.s.mask = newMask(x.shown)
 	return text
+}
+
+func (x *exchange) show(texts ...string) {
+	for _, text := range texts {
+		if len(text) >= leastSecret && !slices.Contains(x.shown, text) { // the same is shown again where a mechanism is not supported
+			x.shown = append(x.shown, text)
+		}
+	}
 }

@@ -160,6 +160,7 @@ func (s *Session) resync(ctx context.Context) error {
 	}
 	if err == nil && r.Code != 421 {
 		s.conn.Abandon()
+		r.Lines = s.mask.hide(r.Lines)
 		err = &wire.LostError{Err: &wire.ProtocolError{Reason: "replies are out of step: to RSET came " + r.String()}}
 	}
 	var e *Error

@@ -1,79 +1,131 @@
 package submit
 
 import (
+	"strconv"
 	"strings"
 
+	"github.com/mailport/mailport/auth"
 	"github.com/mailport/mailport/internal/wire"
 )
 
-// masked is r without anything of what was sent: some servers quote the line
-// they did not like, and errors end up in logs.
-func (x *exchange) masked(r wire.Reply) Reply {
-	masked := Reply{Code: r.Code, Enhanced: r.Enhanced}
-	for _, line := range r.Lines {
-		masked.Lines = append(masked.Lines, maskedLine(line, x.sent))
-	}
-	return masked
-}
+// A mask returns lines of a server's without anything in them of what was shown to
+// authenticate: some servers quote the line they did not like, then or when they refuse
+// a message, and errors end up in logs. Lines without any of it are returned as they
+// are; others are copied.
+//
+// It is a function, since fmt prints what is in anything else, and may be called by
+// several goroutines. One that is nil hides nothing.
+type mask func(lines []string) []string
 
-// secretsIn are the parts of a response that are to be kept, where it is known which
-// they are by the name of the mechanism: a username and the host are none, and to mask
-// them would maim the text. Where they are the password, too, they are masked as that.
-func secretsIn(name string, first bool, response string) []string {
-	switch {
-	case name == "EXTERNAL", name == "LOGIN" && first:
+const (
+	leastSecret = 3 // octets of a secret: to mask less would spare nothing and maim the text
+	leastPart   = 8 // likewise, of a part
+)
+
+// newMask is a mask of secrets, none of which is too short.
+func newMask(secrets []string) mask {
+	if len(secrets) == 0 {
 		return nil
-	case name == "PLAIN": // RFC 4616, section 2
-		response = response[strings.LastIndexByte(response, 0)+1:]
-	case name == "CRAM-MD5": // RFC 2195, section 2
-		response = response[strings.LastIndexByte(response, ' ')+1:]
-	case strings.HasPrefix(name, "SCRAM-") && first: // RFC 5802, section 7: a nonce
-		_, response, _ = strings.Cut(response, ",r=")
 	}
-	var secrets []string
-	for _, part := range strings.FieldsFunc(response, func(r rune) bool { return r <= 1 }) {
-		if name != "OAUTHBEARER" && name != "XOAUTH2" {
-			secrets = append(secrets, part)
+	sieve := newSieve(secrets)
+	return func(lines []string) []string {
+		for _, line := range lines {
+			if sieve.holds(line) {
+				return masked(lines, secrets)
+			}
 		}
-		_, token, _ := strings.Cut(part, "Bearer ") // RFC 7628, section 3.1
-		secrets = append(secrets, token)
+		return lines
 	}
-	return secrets
 }
 
-// maskedLine is line without the secrets, and without any run of octets of one, which
-// may have been cut at both ends. It takes time in proportion to what it looks at, and
-// memory in proportion to line.
-func maskedLine(line string, secrets []string) string {
-	const (
-		least = 3 // octets: to mask less would spare nothing and maim the text
-		run   = 8 // likewise, of a part
-	)
+// hide is lines, masked.
+func (m mask) hide(lines []string) []string {
+	if m == nil {
+		return lines
+	}
+	return m(lines)
+}
+
+// unquoted is err with what it quotes of a server masked.
+func (m mask) unquoted(err error) error {
+	if m == nil {
+		return err
+	}
+	switch e := err.(type) { //nolint:errorlint // what is said in each is its own; what callers bring along is left alone
+	case *wire.LostError:
+		return &wire.LostError{Err: m.unquoted(e.Err)}
+	case *wire.UnaskedError:
+		r := e.Reply
+		r.Lines = m.hide(r.Lines)
+		return &wire.UnaskedError{Reply: r}
+	case *wire.ProtocolError:
+		return &wire.ProtocolError{Reason: m.excerpt(e.Reason)}
+	case *auth.TokenError:
+		fields := m.hide([]string{e.Status, e.Scope, e.Config})
+		return &auth.TokenError{Status: fields[0], Scope: fields[1], Config: fields[2]}
+	}
+	return err
+}
+
+// excerpt is a text with what it has of a server's masked. That is, at its end, a string
+// of Go's, where a secret may look different. One that was cut off may have the
+// beginning of a secret at its end, which no search would find.
+func (m mask) excerpt(text string) string {
+	at := max(0, strings.IndexByte(text, '"'))
+	quoted, err := strconv.QuotedPrefix(text[at:])
+	rest := text[at+len(quoted):]
+	if err != nil || rest != "" && rest != "…" {
+		return m.hide([]string{text})[0]
+	}
+	said, _ := strconv.Unquote(quoted)
+	said = m.hide([]string{said})[0]
+	if rest != "" && !strings.HasSuffix(said, "***") {
+		said = said[:max(0, len(said)-leastPart+1)]
+	}
+	return text[:at] + strconv.Quote(said) + rest
+}
+
+// masked is lines without the secrets, and without any run of octets of one, which may
+// have been cut at both ends. It takes time in proportion to what it looks at, and
+// memory in proportion to lines.
+func masked(lines, secrets []string) []string {
+	runs := make(map[string]bool) // all in lines, and whether one of a secret is the same
+	for _, line := range lines {
+		for i := range len(line) - leastPart + 1 {
+			runs[line[i:i+leastPart]] = false
+		}
+	}
+	for _, secret := range secrets {
+		for i := range len(secret) - leastPart + 1 {
+			if _, ok := runs[secret[i:i+leastPart]]; ok {
+				runs[secret[i:i+leastPart]] = true
+			}
+		}
+	}
+	all := make([]string, len(lines))
+	for i, line := range lines {
+		all[i] = maskedLine(line, secrets, runs)
+	}
+	return all
+}
+
+func maskedLine(line string, secrets []string, runs map[string]bool) string {
 	masked := make([]bool, len(line))
 	mask := func(at, n int) {
 		for i := range n {
 			masked[at+i] = true
 		}
 	}
-	runs := make(map[string]bool) // all in line, and whether one of a secret is the same
-	for i := range len(line) - run + 1 {
-		runs[line[i:i+run]] = false
-	}
 	for _, secret := range secrets {
-		for i := range len(secret) - run + 1 {
-			if _, ok := runs[secret[i:i+run]]; ok {
-				runs[secret[i:i+run]] = true
-			}
-		}
 		for i := range len(line) {
-			if least <= len(secret) && len(secret) < run && strings.HasPrefix(line[i:], secret) {
+			if len(secret) < leastPart && strings.HasPrefix(line[i:], secret) {
 				mask(i, len(secret))
 			}
 		}
 	}
-	for i := range len(line) - run + 1 {
-		if runs[line[i:i+run]] {
-			mask(i, run)
+	for i := range len(line) - leastPart + 1 {
+		if runs[line[i:i+leastPart]] {
+			mask(i, leastPart)
 		}
 	}
 	var b strings.Builder

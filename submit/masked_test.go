@@ -2,13 +2,17 @@ package submit_test
 
 import (
 	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/mailport/mailport/auth"
+	"github.com/mailport/mailport/submit"
 )
 
 // refusedWith is what is left of a reply to AUTH in an error.
@@ -106,4 +110,116 @@ func TestQuotedDigest(t *testing.T) {
 		_, err := c.session(config).Submit(t.Context(), letter())
 		require.Equal(t, []string{"no *** of " + user + " ***"}, asError(t, err).Reply.Lines)
 	})
+}
+
+// Base64 of a secret within something longer, wherever it stands there, has its form,
+// and no more of that is the secret's own.
+func TestFormsOfSecrets(t *testing.T) {
+	t.Parallel()
+	for secret := range strings.FieldsSeq("abc hunt hunte hunter hunter2 tanstaaf, tanstaafl! \u00fcber\xff\x00\x01") {
+		for before := range 7 {
+			for after := range 4 {
+				encoded := base64Of(strings.Repeat("\xaa", before) + secret + strings.Repeat("\x55", after))
+				require.True(t, slices.ContainsFunc(submit.Forms(secret)[1:], func(form string) bool {
+					return strings.Contains(encoded, form) && len(form) >= len(secret)*8/6-1
+				}), "%q in %s", secret, encoded)
+			}
+		}
+	}
+	for _, short := range []string{"", "a", "ab"} {
+		require.Empty(t, submit.Forms(short))
+	}
+}
+
+// That a look at all replies is quick misses nothing: what has any secret in it, or
+// eight octets of one, is masked as if each had been looked for.
+func TestMaskMissesNothing(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(1, 2))
+	text := func(n int, letters string) string {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = letters[random.IntN(len(letters))]
+		}
+		return string(b)
+	}
+	rounds, found := 3000, 0
+	if raced {
+		rounds = 300
+	}
+	for round := range rounds {
+		letters := []string{"ab", "abcdefgh", "0123456789abcdefghijklmnopqrstuvwxyz", "\x00\xff\x80 a"}[round%4]
+		var secrets, lines []string
+		for range 1 + random.IntN(3) {
+			secrets = append(secrets, text(3+random.IntN(20), letters))
+		}
+		if round%100 == 0 {
+			secrets = append(secrets, text(10_000, letters)) // such as a token
+		}
+		for range 1 + random.IntN(3) {
+			secret := secrets[random.IntN(len(secrets))]
+			from := random.IntN(len(secret))
+			piece := secret[from:min(len(secret), from+random.IntN(20))]
+			lines = append(lines, text(random.IntN(12), letters)+piece+text(random.IntN(12), "xyz "))
+		}
+		before := slices.Clone(lines)
+		want := submit.Masked(lines, secrets...)
+		require.Equal(t, want, submit.NewMask(secrets...)(lines), "%q in %q", secrets, lines)
+		require.Equal(t, before, lines, "they are somebody else's")
+		if !slices.Equal(want, lines) {
+			found++
+		}
+	}
+	require.Greater(t, found, rounds/3)
+}
+
+// A secret may begin with the end of what nearly was one, wherever that is looked at.
+func TestMaskOfOverlaps(t *testing.T) {
+	t.Parallel()
+	for before := range 20 {
+		for _, line := range []string{"xyabcdefgh", "3xyabcdefgh", "xya abcdefgh", "2345xyabcdefgh"} {
+			dots := strings.Repeat(".", before)
+			want := strings.ReplaceAll(line, "abcdefgh", "***")
+			require.Equal(t, []string{dots + want}, submit.NewMask("12345xya", "abcdefgh")([]string{dots + line}))
+		}
+	}
+}
+
+// The reply to each message is looked at. It takes no memory, nor is it copied.
+func TestMaskAllocatesNothing(t *testing.T) {
+	for name, m := range masks() {
+		require.Zero(t, testing.AllocsPerRun(100, func() {
+			for _, lines := range verdicts() {
+				if m(lines); &m(lines)[0] != &lines[0] {
+					t.Error(name)
+				}
+			}
+		}), name)
+	}
+	require.Nil(t, submit.NewMask(), "where nothing was shown there is nothing to look for")
+}
+
+func masks() map[string]func([]string) []string {
+	token := strings.Repeat("eyJhbGciOiJSUzI1NiJ9.c2lnbmF0dXJlX29mX2l0-", 40)
+	return map[string]func([]string) []string{
+		"a password": submit.NewMask(append(submit.Forms(password), base64Of("\x00"+user+"\x00"+password))...),
+		"a token":    submit.NewMask(append(submit.Forms(token), base64Of(token))...),
+	}
+}
+
+var verdicts = sync.OnceValue(func() [][]string {
+	return [][]string{{"2.0.0 Ok: queued as 4F2A"}, {"2.0.0 OK  1712345678 a640c23a62f3a-a4e81c2a5d1sm1234567.89 - gsmtp"}}
+})
+
+func BenchmarkMask(b *testing.B) {
+	for name, m := range masks() {
+		for _, lines := range verdicts() {
+			b.Run(fmt.Sprint(name, ", ", len(lines[0]), " octets"), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					m(lines)
+				}
+			})
+		}
+	}
 }

@@ -41,6 +41,7 @@ type Session struct {
 	unsure   bool                                    // and may be in the middle of what it says: see resync
 	begun    int                                     // transactions
 	heard    time.Time                               // the server was, last
+	mask     mask                                    // hides what was shown to authenticate
 	entered  bool                                    // and authenticated, if there are credentials
 	ready    func()                                  // to be called then, or nil
 	redial   func(context.Context) (*Session, error) // another with the same server, or nil
@@ -176,7 +177,7 @@ func (s *Session) use(ctx context.Context, do func() error) error {
 	}()
 	if err := s.conn.Broken(); err != nil {
 		// Only said: what the context of an earlier call means is not for this one.
-		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", err)}) //nolint:errorlint // what ended it is over: its context is not this call's
+		return s.failure(PhaseSender, &wire.LostError{Err: fmt.Errorf("session has ended: %v", s.mask.unquoted(err))}) //nolint:errorlint // what ended it is over: its context is not this call's
 	}
 	s.conn.Guard(ctx)
 	defer s.conn.Release()
@@ -268,7 +269,7 @@ func (s *Session) want(phase Phase, r wire.Reply, code int) error {
 // refusal is the error of a reply that says no. If it says something else
 // altogether, replies are out of step, and the session is at its end.
 func (s *Session) refusal(phase Phase, r Reply) *Error {
-	r.Lines = slices.Clone(r.Lines) // the caller's
+	r.Lines = slices.Clone(s.mask.hide(r.Lines)) // the caller's
 	e := &Error{Endpoint: s.endpoint, Phase: phase, Reply: &r, Err: smtpError(r)}
 	switch {
 	case r.Code < 400:
@@ -292,6 +293,7 @@ func (s *Session) isForStrangers(r Reply) bool {
 
 // failure is the error of a connection that failed, for whatever reason.
 func (s *Session) failure(phase Phase, err error) *Error {
+	err = s.mask.unquoted(err)
 	select {
 	case <-s.closing:
 		err = &cause{meaning: ErrClosed, text: "session was closed", err: err}

@@ -370,7 +370,7 @@ func (t *transaction) answer(i int, r wire.Reply) {
 // each, and of those after the first mebibyte the code alone.
 func (t *transaction) brief(r wire.Reply) wire.Reply {
 	const lines, octets, all = 8, 512, 1 << 20
-	r.Lines = slices.Clone(r.Lines[:min(len(r.Lines), lines)])
+	r.Lines = slices.Clone(t.s.mask.hide(r.Lines[:min(len(r.Lines), lines)]))
 	for i, line := range r.Lines {
 		r.Lines[i] = strings.Clone(line[:min(len(line), octets)])
 		t.kept += len(r.Lines[i])
@@ -478,6 +478,7 @@ func (t *transaction) verdict() (*Receipt, error) {
 // judge is the outcome of a message that was ended, and of which the server said
 // r.
 func (t *transaction) judge(r wire.Reply) (*Receipt, error) {
+	r.Lines = t.s.mask.hide(r.Lines)
 	var err error
 	switch {
 	case r.Class() == 3: // no verdict: replies are out of step
