@@ -46,7 +46,7 @@ func TestBatchOfAllKinds(t *testing.T) {
 		"window of 1":        func(_ *depot, p *submit.Pool) { p.Window = 1 },
 		"window of 2":        func(_ *depot, p *submit.Pool) { p.Window = 2 },
 		"huge window":        func(_ *depot, p *submit.Pool) { p.Window = math.MaxInt },
-		"a million sessions": func(_ *depot, p *submit.Pool) { p.MaxSessions, p.MaxMessages = 1<<40, -1 },
+		"a million sessions": func(_ *depot, p *submit.Pool) { p.MaxSessions, p.MaxMessages = 1_000_000, -1 },
 		"refusals": func(d *depot, _ *submit.Pool) {
 			d.say = func(_ *guest, verb, args string) string {
 				if verb == "RCPT" && strings.Contains(args, "-1@") {

@@ -29,8 +29,9 @@ type kind struct {
 	limits     []bound
 
 	// mistakenFor is what implicit TLS fails with at the port that wants STARTTLS.
-	// Most servers greet; Postfix refuses who speaks before it has.
-	mistakenFor error
+	// Most servers greet, and so does Postfix, unless the client has spoken first:
+	// then it refuses. Either may be.
+	mistakenFor []error
 
 	// dies is of a server that ends a session where RCPT stands behind the end of a
 	// message, by DATA: Dovecot 2.4.1 has an assertion that fails. So messages that
@@ -78,7 +79,7 @@ func postfix() kind {
 		},
 		extensions:  []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
 		limits:      []bound{{door: "limited ", sessions: 2, reply: "421 4.7.0 mail.example.com Error: too many connections"}},
-		mistakenFor: submit.ErrRejected,
+		mistakenFor: []error{submit.ErrProtocol, submit.ErrRejected},
 		soak:        10_000,
 	}
 }
@@ -93,7 +94,7 @@ func dovecot() kind {
 		"": {"CRAM-MD5", "EXTERNAL", "LOGIN", "OAUTHBEARER", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "XOAUTH2"},
 	}
 	k.extensions = []string{"8BITMIME", "CHUNKING", "PIPELINING", "SIZE"} // DSN only after login
-	k.mistakenFor = submit.ErrProtocol
+	k.mistakenFor = []error{submit.ErrProtocol}
 	k.limits = []bound{{sessions: 12, reply: "Maximum number of connections"}}
 	k.dies = true
 	k.soak = 2_000
@@ -117,8 +118,8 @@ func exim() kind {
 		mechanisms:  map[string][]string{"": {"CRAM-MD5", "EXTERNAL", "LOGIN", "PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"}},
 		extensions:  []string{"8BITMIME", "CHUNKING", "DSN", "PIPELINING", "SIZE", "SMTPUTF8"},
 		limits:      []bound{{door: "limited ", sessions: 3, reply: "421", messages: 10}},
-		mistakenFor: submit.ErrProtocol,
-		soak:        2_000,
+		mistakenFor: []error{submit.ErrProtocol},
+		soak:        1_500,
 	}
 }
 
@@ -145,8 +146,8 @@ func opensmtpd() kind {
 			"100,000 octets": {refuses: "500 5.0.0 Line too long"}, // and hangs up
 		},
 		limits:      []bound{{messages: 100}}, // 452 to one more
-		mistakenFor: submit.ErrProtocol,
+		mistakenFor: []error{submit.ErrProtocol},
 		tears:       true,
-		soak:        2_000,
+		soak:        1_500,
 	}
 }
