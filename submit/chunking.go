@@ -125,6 +125,7 @@ func (t *transaction) aside() {
 // noBDAT has all sessions with the server use DATA from now on.
 func (t *transaction) noBDAT(phase Phase, r wire.Reply) error {
 	t.s.learnt.note(noChunks)
+	t.s.unsure = true
 	err := t.s.refusal(phase, Reply(r))
 	t.step(phase, err)
 	return &Error{Endpoint: t.s.endpoint, Phase: phase, Err: &cause{meaning: ErrTemporary, text: err.Reply.String(), err: errNoBDAT}}
@@ -134,8 +135,9 @@ func (t *transaction) noBDAT(phase Phase, r wire.Reply) error {
 // step. Nothing has been taken in any case.
 func (s *Session) withoutChunks(ctx context.Context, p *parcel, because error) (*Receipt, error) {
 	switch {
-	case p.mail.Body == smtp.BodyBinaryMIME: // needs chunks
-		return nil, because
+	case p.mail.Body == smtp.BodyBinaryMIME: // needs chunks: no session has use for it
+		_, err := s.begin(ctx, p) // which says why that is an error
+		return nil, err
 	case s.conn.Broken() != nil, s.spent(), !p.body.rewind():
 		return nil, because
 	}

@@ -22,6 +22,7 @@ func TestTranscripts(t *testing.T) {
 	script.Player{
 		Play:        playSubmit,
 		Credentials: map[string]auth.Credentials{"prudent": prudent{}},
+		Settings:    []string{"binary"}, // messages with BODY=BINARYMIME
 		Hostname:    submit.SetHostname,
 	}.Run(t, "testdata/transcripts")
 }
@@ -30,6 +31,11 @@ func TestTranscripts(t *testing.T) {
 // first endpoint: one over a session of its own, several over one session.
 func playSubmit(ctx context.Context, c *script.Client) string {
 	t := transportOf(c)
+	if _, binary := c.Setting("binary"); binary {
+		for i := range c.Messages {
+			c.Messages[i].Options = &smtp.MailOptions{Body: smtp.BodyBinaryMIME}
+		}
+	}
 	if len(c.Messages) == 1 {
 		return told(c)(t.Submit(ctx, c.Messages[0]))
 	}
