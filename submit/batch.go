@@ -66,15 +66,17 @@ type batch struct {
 	yield func(Result) bool
 	most  int // messages under way
 
-	index   int // of the next message
-	under   map[*waiter]struct{}
-	octets  int // of what is under way
-	results chan *waiter
-	running sync.WaitGroup
-	used    []*waiter // settled; what they are made of can be used again
-	over    bool      // nobody wants results any more
-	ending  bool      // and what is under way is waited for
-	thrown  func()    // does what a reader did instead of returning; or nil
+	index    int // of the next message
+	under    map[*waiter]struct{}
+	octets   int // of what is under way
+	arriving *arrivals
+	here     []*waiter // have arrived; up to next they are settled
+	next     int
+	running  sync.WaitGroup
+	used     []*waiter // settled; what they are made of can be used again
+	over     bool      // nobody wants results any more
+	ending   bool      // and what is under way is waited for
+	thrown   func()    // does what a reader did instead of returning; or nil
 
 	refused error // credentials, or whatever no message can do without; guarded by the pool's mu
 }
@@ -83,7 +85,7 @@ func newBatch(ctx context.Context, p *Pool, yield func(Result) bool) *batch {
 	most := p.ahead()
 	b := &batch{
 		p: p, ctx: ctx, quiet: detach(ctx), yield: yield, most: most,
-		under: make(map[*waiter]struct{}, most), results: make(chan *waiter, most),
+		under: make(map[*waiter]struct{}, most), arriving: newArrivals(most),
 	}
 	if p.Transport == nil {
 		b.refused = errNoTransport()
@@ -170,8 +172,8 @@ func (b *batch) pace() error {
 				thrown()
 			}
 			return waited
-		case w := <-b.results:
-			b.settled(w)
+		case <-b.arriving.bell:
+			b.collect()
 		case <-b.ctx.Done():
 			return b.p.errorFor(wireContext(b.ctx))
 		}
@@ -201,22 +203,18 @@ func catch(thrown *func(), f func()) {
 // for more messages.
 func (b *batch) catchUp() {
 	for !b.over && b.ctx.Err() == nil {
-		if len(b.under) >= b.most || b.octets >= mostOctetsAhead {
-			b.wait()
-			continue
-		}
-		select {
-		case w := <-b.results:
-			b.settled(w)
-		default:
+		b.collect()
+		if len(b.under) < b.most && b.octets < mostOctetsAhead {
 			return
 		}
+		b.wait()
 	}
 }
 
 // enqueue has the pool submit w.
 func (b *batch) enqueue(w *waiter) {
 	b.under[w] = struct{}{}
+	b.arriving.expect()
 	b.octets += len(w.letter.body.head)
 	s, waits, err := b.claim(w)
 	switch {
@@ -253,9 +251,11 @@ func (b *batch) claimNow(w *waiter) (s *pooled, waits bool, err error) {
 	case p.closed:
 		return nil, false, p.errClosed()
 	}
-	if s, ok := p.takeNow(w.letter); ok {
-		w.place = led
-		return s, false, nil
+	if !p.carriesIdle(w.letter) {
+		if s, ok := p.takeNow(w.letter); ok {
+			w.place = led
+			return s, false, nil
+		}
 	}
 	p.enqueue(w)
 	p.serve()
@@ -305,14 +305,27 @@ func (b *batch) arrive(w *waiter, receipt *Receipt, err error) {
 }
 
 // settle belongs to owner.
-func (b *batch) settle(w *waiter) { b.results <- w } // has room for all that are under way
+func (b *batch) settle(w *waiter) { b.arriving.add(w) }
 
-// wait waits for a result, or for the end of ctx.
+// wait waits for results, or for the end of ctx.
 func (b *batch) wait() {
 	select {
-	case w := <-b.results:
-		b.settled(w)
+	case <-b.arriving.bell:
+		b.collect()
 	case <-b.ctx.Done():
+	}
+}
+
+// collect yields what has arrived.
+func (b *batch) collect() {
+	for {
+		if b.next == len(b.here) {
+			if b.here, b.next = b.arriving.collect(b.here), 0; len(b.here) == 0 {
+				return
+			}
+		}
+		b.next++ // should yield panic
+		b.settled(b.here[b.next-1])
 	}
 }
 
@@ -387,11 +400,12 @@ func (b *batch) cancel() {
 	for _, w := range left {
 		if err := b.p.leave(b.ctx, w); err != nil {
 			delete(b.under, w)
+			b.arriving.unexpect()
 			b.tell(Result{Index: w.index, Err: err})
 		}
 	}
-	for len(b.under) > 0 { // they know themselves that ctx has ended
-		b.settled(<-b.results)
+	for b.collect(); len(b.under) > 0; b.collect() { // they know themselves that ctx has ended
+		<-b.arriving.bell
 	}
 }
 
@@ -400,15 +414,16 @@ func (b *batch) end() {
 	b.over, b.ending = true, true
 	for _, w := range b.p.withdraw(b) {
 		delete(b.under, w)
+		b.arriving.unexpect()
 	}
-	for len(b.under) > 0 {
+	for b.collect(); len(b.under) > 0; b.collect() {
 		select {
-		case w := <-b.results:
-			b.settled(w)
+		case <-b.arriving.bell:
 		case <-b.ctx.Done():
 			b.cancel()
 		}
 	}
+	b.arriving.stop()
 	b.running.Wait()
 	hush(b.quiet)
 	if b.thrown != nil {

@@ -15,6 +15,13 @@ func (p *Pool) takeNow(letter *parcel) (s *pooled, ok bool) {
 	return nil, false
 }
 
+// carriesIdle reports whether the session that is taken next could carry a message
+// together with others, which are sure to come. p.mu is held.
+func (p *Pool) carriesIdle(letter *parcel) bool {
+	last := len(p.idle) - 1
+	return last >= 0 && p.carries(p.idle[last], letter)
+}
+
 // takeIdle takes the session that was used last. p.mu is held.
 func (p *Pool) takeIdle() *pooled {
 	last := len(p.idle) - 1
