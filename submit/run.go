@@ -27,6 +27,7 @@ type run struct {
 	heir     *waiter // has the session's place when it ends; or nil
 	window   window
 
+	seats   [2]*passenger // of messages that go one behind the other: the last, and the one before
 	longest time.Duration // that the server took to answer an envelope, or a message
 	behind  bool          // something was sent behind the end of a message
 }
@@ -34,7 +35,7 @@ type run struct {
 // carry has s carry what waits, and then gives it back.
 func (p *Pool) carry(s *pooled) {
 	s.turn <- struct{}{}
-	r := &run{p: p, s: s}
+	r := &run{p: p, s: s, seats: [2]*passenger{{}, {}}}
 	r.more.L = &p.mu
 	for w := r.next(); w != nil; w = r.next() {
 		if s.windows(w.letter) {

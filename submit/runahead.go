@@ -37,7 +37,7 @@ func (r *run) offer(w *waiter) *passenger {
 		return nil
 	}
 	t.tail, t.reset = t.planAhead(), r.s.due()
-	at := &passenger{w, t}
+	at := r.seat(w, t)
 	began := time.Now()
 	err = t.flight()
 	r.took(began)
@@ -162,7 +162,15 @@ func (r *run) queue(w *waiter) *passenger {
 		return nil
 	}
 	r.behind = true
-	return &passenger{w, t}
+	return r.seat(w, t)
+}
+
+// seat makes a passenger where the one before the last was, of which nothing is
+// needed any more.
+func (r *run) seat(w *waiter, t *transaction) *passenger {
+	r.seats[0], r.seats[1] = r.seats[1], r.seats[0]
+	*r.seats[0] = passenger{w, t}
+	return r.seats[0]
 }
 
 // end sends the end of a message with what is queued, and returns the verdict. An

@@ -23,6 +23,7 @@ type Conn struct {
 	out     []byte        // commands queued for the next flight
 	queued  int           // how many
 	look    *looker       // at raw; nil if there is no way to
+	looked  time.Time     // when something was last read; zero without a looker
 	records uint          // of messages that were written
 	handed  atomic.Int64  // octets that may have reached the network, of all that was said; read beside the writing
 	secret  bool          // what was said last is, and may be quoted in what comes next
@@ -72,15 +73,27 @@ func (t *timed) Read(p []byte) (int, error) {
 		t.waiting = false // once for a reply: a server may send it octet by octet
 		t.nc.SetReadDeadline(deadline(t.limit))
 	}
-	return t.nc.Read(p)
+	n, err := t.nc.Read(p)
+	if t.look != nil {
+		t.looked = time.Now()
+	}
+	return n, err
 }
 
 // A meter watches what is handed to the network.
 type meter struct {
 	net.Conn
-	blind bool        // writes do not come this way
+	blind bool        // neither writes nor reads come this way
+	idle  bool        // reads find nothing, whatever has arrived
 	whole atomic.Bool // the last write since it was reset was taken whole; TLS may write while it reads
 	cut   atomic.Bool
+}
+
+func (m *meter) Read(b []byte) (int, error) {
+	if m.idle {
+		return 0, os.ErrDeadlineExceeded // which TLS takes for what it is: not for good
+	}
+	return m.Conn.Read(b)
 }
 
 func (m *meter) Write(b []byte) (int, error) {

@@ -27,17 +27,25 @@ func (c *Conn) Looks() bool { return c.look != nil }
 // glance takes what has arrived, if anything has, into the buffer, and waits for
 // no more. It returns what ends the connection, if that has.
 func (c *Conn) glance() error {
-	if !c.until(time.Unix(1, 0)) {
-		return nil
-	}
-	if err := c.peek(); err != nil || c.br.Buffered() > 0 { // what TLS had read before
+	if err := c.rest(); err != nil || c.br.Buffered() > 0 {
 		return err
 	}
-	c.nc.SetReadDeadline(time.Time{})
-	if c.look == nil || !c.look.arrived() {
+	if c.look == nil || time.Since(c.looked) < aMoment || !c.look.arrived() {
 		return nil
 	}
 	c.nc.SetReadDeadline(time.Now().Add(shortly))
+	return c.peek()
+}
+
+// rest takes what has been read from the network already, and was not asked for:
+// TLS reads what it can get, and gives a record at a time.
+func (c *Conn) rest() error {
+	if !c.raw.blind {
+		c.raw.idle = true
+		defer func() { c.raw.idle = false }()
+	} else if !c.until(time.Unix(1, 0)) {
+		return nil
+	}
 	return c.peek()
 }
 

@@ -11,7 +11,7 @@ import (
 // without waiting.
 type looker struct {
 	raw    syscall.RawConn
-	peek   func(fd uintptr) bool // made once: this is done for each message
+	peek   func(fd uintptr) // made once: this is done for each message
 	octet  [1]byte
 	silent bool
 }
@@ -27,17 +27,15 @@ func newLooker(nc net.Conn) *looker {
 		return nil
 	}
 	l := &looker{raw: raw}
-	l.peek = func(fd uintptr) bool {
+	l.peek = func(fd uintptr) {
 		_, _, err := syscall.Recvfrom(int(fd), l.octet[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		l.silent = err == syscall.EAGAIN
-		return true
 	}
 	return l
 }
 
-// arrived reports whether there is something to read: data, or the end. The
-// socket has no deadline that is over.
+// arrived reports whether there is something to read: data, or the end.
 func (l *looker) arrived() bool {
 	l.silent = false
-	return l.raw.Read(l.peek) != nil || !l.silent
+	return l.raw.Control(l.peek) != nil || !l.silent // whatever deadline the socket has
 }
