@@ -184,14 +184,11 @@ func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 		}
 	} else if err := conn.Flush(timeouts.data()); err != nil && !conn.Reached(t.end) {
 		return verdict, t.sent(false, err)
+	} else {
+		t.overhear(err)
 	}
 	t.began = time.Now()
-	verdict, err = conn.ReadReplyTo(t.deed().line[:0], timeouts.verdict())
-	if err != nil {
-		err = t.doubt(r.s.failure(PhaseVerdict, err).Err)
-		t.step(PhaseVerdict, err)
-	}
-	return verdict, err
+	return t.readVerdict()
 }
 
 // answered reads the replies to an envelope that came behind the end of a message.

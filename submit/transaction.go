@@ -31,6 +31,7 @@ type transaction struct {
 	refused  []*Error   // recipients
 	data     wire.Reply // to the tail, or to DATA
 	farewell *Error     // a 421, to whichever of them
+	early    wire.Reply // the verdict, where it was heard since the end could not be written in peace
 	stray    bool       // a reply to this or that was none: they are out of step
 	kept     int        // octets of what was said to refuse recipients
 	drawn    *deed      // the receipt to be, or nil
@@ -448,7 +449,7 @@ func (t *transaction) body() error {
 // for.
 func (t *transaction) sent(ended bool, err error) error {
 	switch {
-	case err == nil:
+	case err == nil, ended && t.overhear(err):
 		t.step(PhaseBody, nil)
 		return nil
 	case ended:
@@ -466,13 +467,35 @@ func (t *transaction) sent(ended bool, err error) error {
 // uncertain.
 func (t *transaction) verdict() (*Receipt, error) {
 	t.began = time.Now()
+	r, err := t.readVerdict()
+	if err != nil {
+		return nil, err
+	}
+	return t.judge(r)
+}
+
+// overhear takes what the server said when the end of the message could not be
+// written in peace, though it may have arrived, for the verdict it is: nothing else
+// was asked. It reports whether the server said anything.
+func (t *transaction) overhear(err error) bool {
+	var said *wire.UnaskedError
+	if !errors.As(err, &said) {
+		return false
+	}
+	t.early = said.Reply
+	return true
+}
+
+func (t *transaction) readVerdict() (wire.Reply, error) {
+	if t.early.Code != 0 {
+		return t.early, nil
+	}
 	r, err := t.s.conn.ReadReplyTo(t.deed().line[:0], t.s.config.Timeouts.verdict())
 	if err != nil {
 		err = t.doubt(t.s.failure(PhaseVerdict, err).Err)
 		t.step(PhaseVerdict, err)
-		return nil, err
 	}
-	return t.judge(r)
+	return r, err
 }
 
 // judge is the outcome of a message that was ended, and of which the server said
