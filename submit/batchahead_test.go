@@ -1,6 +1,7 @@
 package submit_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -181,4 +182,30 @@ func TestWindowOutOfStep(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A reply too many is not found before a no comes where a yes was due; from the
+// message on that it may have been to, all are in doubt.
+func TestSurplusInWindow(t *testing.T) {
+	d := newDepot("CHUNKING")
+	withDepot(t, d, func(t *testing.T, w *world) {
+		w.teach(d)
+		for _, verdict := range []string{"554 5.7.1 spam", "451 4.7.1 later", ""} {
+			d.say = func(_ *guest, verb, identity string) string {
+				switch {
+				case verb == "." && identity == "10":
+					return "250 2.0.0 queued as 10\n250 2.0.0 queued as 10"
+				case verb == "." && identity == "12":
+					return verdict
+				}
+				return ""
+			}
+			p := w.poolOf(1)
+			list := results(t, p.SubmitAll(t.Context(), posting(13, nil)), 13)
+			for i, r := range list {
+				require.Equal(t, i == 12, errors.Is(r.Err, submit.ErrUncertain), "message %d, verdict %q: %v", i, verdict, r.Err)
+			}
+			require.NoError(t, p.Close())
+		}
+	})
 }

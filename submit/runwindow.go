@@ -2,6 +2,7 @@ package submit
 
 import (
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/mailport/mailport/internal/wire"
@@ -234,10 +235,22 @@ func (r *run) readAll(t *transaction) bool {
 		t.answer(i-t.reset, reply)
 		r.window.farewell = reply.Code == 421
 	}
-	if t.stray { // and all that comes behind it is in doubt, too
+	if t.stray = t.stray || r.isShifted(); t.stray { // and all that comes behind it is in doubt, too
 		t.s.conn.Abandon()
 	}
 	return !t.stray
+}
+
+// isShifted reports whether what is here of the next reply shows that the last one
+// was to something else: next comes the 250 to an RSET, or a 421, or nothing.
+func (r *run) isShifted() bool {
+	next := r.s.conn.Next()
+	if len(next) == 0 || strings.HasPrefix("421", string(next)) {
+		return false
+	}
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	return !strings.HasPrefix("250", string(next)) || r.window.inFlight() == 1
 }
 
 // answeredAll settles a message to all of which the server has replied.

@@ -72,6 +72,14 @@ func (c *Conn) peek() error {
 	return err
 }
 
+// Next returns as much as has been read from the network of the code of a reply
+// beyond the last. It does not look for more. What it returns holds until the next
+// read.
+func (c *Conn) Next() []byte {
+	code, _ := c.br.Peek(min(c.br.Buffered(), 3))
+	return code
+}
+
 // Surplus reports whether the server has said more than it was asked, as far as
 // that has arrived: then replies are out of step. A 4yz says that it is going away
 // (RFC 5321, section 3.8), and does not count.
