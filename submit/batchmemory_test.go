@@ -35,7 +35,7 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 	case *everyOctet:
 		n = 1000000
 	case raced:
-		n = 10000
+		n = 3000
 	}
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
 	for transfer, offers := range transfers {
