@@ -71,8 +71,12 @@
 //     whose certificate was verified for the host's name. (Where the address
 //     dialled is a loopback address, a TLS configuration may switch verification
 //     off.)
-//  2. Credentials are shown to one session, once. Dial shows none, so who dials
-//     several endpoints and keeps one session has shown them to that one.
+//  2. A call shows credentials on one port, and once if they are refused (a token
+//     may be replaced, once). Those that were accepted may be shown again to the same
+//     port, where a call needs a second connection: a server turned out not to know
+//     the BDAT it offers, or a session of a Pool was dead when it was needed. Dial
+//     shows none, so who dials several endpoints and keeps one session has shown
+//     them to that one.
 //  3. A receipt or an error, never both. ErrUncertain is returned exactly when
 //     the connection was lost after the last byte of the message was handed to
 //     the network and before the verdict was read; or what was read cannot be told
@@ -93,6 +97,7 @@
 //  8. What is delivered is what was given, octet for octet but for line ends: a
 //     bare CR or LF becomes CRLF, unless BINARYMIME was asked for.
 //  9. Secrets cannot be printed: not by %+v of any value, not in logs, traces or
-//     errors.
+//     errors. What a server quotes of them is masked in all that it says in that
+//     session.
 //  10. Memory is bounded whatever a server sends and however large a message is.
 package submit

@@ -24,7 +24,8 @@ type Receipt struct {
 // A Reply is what a server says to one command, RFC 5321, section 4.2.
 //
 // The text comes from the server and has not been cleaned of control
-// characters; [Reply.String] and the errors of this package do so.
+// characters; [Reply.String] and the errors of this package do so. Where it quotes
+// a credential of the session, stars stand in place of that.
 type Reply struct {
 	Code     int      // three digits
 	Enhanced [3]int   // RFC 3463; zero if the server gave none
