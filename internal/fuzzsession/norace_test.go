@@ -1,0 +1,5 @@
+//go:build !race
+
+package fuzzsession
+
+const raced = false
