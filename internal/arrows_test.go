@@ -49,6 +49,7 @@ var arrows = map[string][]string{
 	"internal/fakenet":      {},
 	"internal/dnstest":      {dnsmessage},
 	"internal/hostile":      {},
+	"internal/fuzzsession":  {},
 	"internal/injection":    {},
 	"internal/differential": {},
 

@@ -210,8 +210,12 @@ func (t *transaction) outOfStep() error {
 		t.step(PhaseVerdict, err)
 		return err
 	}
-	e := &Error{Endpoint: t.s.endpoint, Phase: PhaseRecipient, Err: err}
-	t.step(PhaseRecipient, e)
+	phase := PhaseRecipient
+	if t.tail == chunkTail && t.data.Code != 0 {
+		phase = PhaseBody
+	}
+	e := &Error{Endpoint: t.s.endpoint, Phase: phase, Err: err}
+	t.step(phase, e)
 	return e
 }
 
@@ -258,7 +262,8 @@ func (t *transaction) flight() error {
 		if err := t.s.conn.Send(t.limit(), func(_ int, r wire.Reply) { t.answer(i, r) }); err != nil {
 			return err
 		}
-		if t.pointless() {
+		t.look()
+		if t.stray || t.pointless() {
 			return nil
 		}
 	}
@@ -277,10 +282,20 @@ func (t *transaction) atOnce() error {
 		limits.Last = t.s.config.Timeouts.verdict()
 	}
 	err := t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
-	if err == nil && t.tail == lastTail && !t.isStranger(t.data) { // who does not know BDAT may take a message for commands
-		t.stray = t.stray || t.s.conn.Surplus() // the last reply is not the verdict
+	if err == nil {
+		t.look()
 	}
 	return err
+}
+
+// look finds out whether more was said than was asked. The replies to MAIL, to RCPT and
+// to chunks look alike: if there is one too many, the next is taken for another, and
+// the last for the verdict. (DATA is answered with 354, and so tells by itself.) Who
+// does not know BDAT may take a message for commands.
+func (t *transaction) look() {
+	if t.chunked && !t.isStranger(t.data) {
+		t.stray = t.stray || t.s.conn.Surplus()
+	}
 }
 
 // queueAll adds all that leaves together to the next flight.

@@ -80,6 +80,8 @@ func chunking() (all []crime) {
 		row{name: "two answers to MAIL, and a no", does: does{sender: says("250 ok", "250 ok"), lastChunk: takes("554 5.7.1 no")}, want: doubtful()},
 		row{name: "354 to MAIL", does: does{sender: says("354 go on")}, want: doubtful()},
 	)
+	add(lockStep, row{name: "two answers to MAIL, one after the other, and a no, in lock-step",
+		does: does{sender: then(says("250 ok"), says("250 ok")), lastChunk: takes("554 5.7.1 no")}, want: at(submit.PhaseRecipient, submit.ErrProtocol).withoutEnd()})
 	// What has begun at a port ends there: promise 5.
 	add(again, row{name: "the message read as commands, and busy the second time", does: does{lastChunk: says("500 5.5.1 BDAT?"), greeting: func(v *villain) {
 		if v.number > 1 {
@@ -115,7 +117,9 @@ func inPieces(s, again setting) (all []crime) {
 			add(again, row{name: fmt.Sprintf("%d, and the message read as commands", n), does: does{chunk: says(no)}, want: taken()})
 		}
 		refused := at(submit.PhaseBody, submit.ErrRejected).withoutEnd()
+		tooMany := map[string]submit.Phase{"to several": submit.PhaseBody, "large": submit.PhaseRecipient}[name]
 		add(s,
+			row{name: "two answers to MAIL, and a no", does: does{sender: says("250 ok", "250 ok"), lastChunk: takes("554 5.7.1 no")}, want: at(tooMany, submit.ErrProtocol).withoutEnd()},
 			row{name: "good", does: nil, want: taken()},
 			row{name: "250 before the chunk is read", does: does{chunk: then(says("250 2.0.0 more"), readsChunk)}, want: taken()},
 			row{name: "354", does: does{chunk: takes("354 go on")}, want: at(submit.PhaseBody, submit.ErrProtocol).withoutEnd()},
