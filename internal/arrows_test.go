@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"internal/fuzzsession":  {},
 	"internal/injection":    {},
 	"internal/differential": {},
+	"internal/offsets":      {},
 
 	// Nobody may import this one, but for tests.
 	"internal/script": {

@@ -1,0 +1,5 @@
+//go:build !race
+
+package offsets
+
+const raced = false // see race_test.go
