@@ -29,9 +29,12 @@ type conversation struct {
 	letters func(*world) []submit.Message // nil: one, see plain
 	send    func(*trial, []submit.Message)
 
+	want kind // zero: a receipt
+
 	cold       bool // each handshake is a full one
 	batch      bool // messages are on their way together
 	unverified bool // the server is not who it should be
+	opening    bool // every octet of the handshakes is tried, too; others have the same
 	hinted     bool // a first token is refused, which is what is known until the second is answered
 
 	// again says of a message that was not handed over whether it has to go over
@@ -74,7 +77,7 @@ func byDATA() (all []conversation) {
 	for _, over := range services {
 		for name, setup := range map[string]func(*submittest.Server){"pipelined": nil, "lock-step": lockStep} {
 			all = append(all,
-				conversation{name: over + ", " + name, over: over, setup: setup},
+				conversation{name: over + ", " + name, over: over, setup: setup, opening: setup == nil},
 				conversation{name: over + ", " + name + ", three records", over: over, setup: setup, letters: sized(40_000)})
 		}
 	}
@@ -109,18 +112,22 @@ func handshakes() []conversation {
 	foreign := func(s *submittest.Server) {
 		s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate("mx.example.net")}}
 	}
-	return []conversation{
+	all := []conversation{
 		{name: "full handshake", cold: true},
 		{name: "full handshake, STARTTLS", over: upgraded, cold: true},
 		{name: "full handshake, TLS 1.2", cold: true, config: old},
 		{name: "full handshake, TLS 1.2, STARTTLS", over: upgraded, cold: true, config: old},
-		{name: "another's certificate", setup: foreign, cold: true, unverified: true},
-		{name: "another's certificate, STARTTLS", over: upgraded, setup: foreign, cold: true, unverified: true},
-		{name: "STARTTLS is stripped", over: upgraded, unverified: true,
+		{name: "another's certificate", want: notSent, setup: foreign, cold: true, unverified: true},
+		{name: "another's certificate, STARTTLS", want: notSent, over: upgraded, setup: foreign, cold: true, unverified: true},
+		{name: "STARTTLS is stripped", want: notSent, over: upgraded, unverified: true,
 			faults: []submittest.Fault{{Phase: submit.PhaseHello, Do: submittest.Strip, Text: "STARTTLS"}}},
-		{name: "STARTTLS is refused", over: upgraded, unverified: true,
+		{name: "STARTTLS is refused", want: refusal, over: upgraded, unverified: true,
 			faults: []submittest.Fault{{Phase: submit.PhaseStartTLS, Do: submittest.Refuse}}},
 	}
+	for i := range all {
+		all[i].opening = true
+	}
+	return all
 }
 
 func authentications() []conversation {
@@ -157,9 +164,9 @@ func authentications() []conversation {
 		named("OAUTHBEARER", bearer(token)),
 		named("OAUTHBEARER, the second token", revoked),
 		named("OAUTHBEARER, too long for an initial response", bearer(strings.Repeat("t", 1000))),
-		{name: "a wrong password", config: wrong},
-		{name: "a wrong password, LOGIN", setup: mechanisms("LOGIN"), config: wrong},
-		{name: "a wrong password, SCRAM-SHA-256", setup: mechanisms("SCRAM-SHA-256"), config: wrong},
+		{name: "a wrong password", want: refusal, config: wrong},
+		{name: "a wrong password, LOGIN", want: refusal, setup: mechanisms("LOGIN"), config: wrong},
+		{name: "a wrong password, SCRAM-SHA-256", want: refusal, setup: mechanisms("SCRAM-SHA-256"), config: wrong},
 	}
 }
 
@@ -175,12 +182,12 @@ func envelopes() []conversation {
 	}
 	return []conversation{
 		{name: "three recipients", letters: to(friend, "them@example.net", "us@example.net")},
-		{name: "three recipients, one refused", setup: picky, letters: to(friend, stranger, "us@example.net")},
-		{name: "three recipients, one refused, lock-step", setup: both(picky, lockStep), letters: to(friend, stranger, "us@example.net")},
-		{name: "three recipients, one refused, BDAT", setup: both(picky, chunking), letters: to(friend, stranger, "us@example.net")},
-		{name: "Partial, one refused", setup: picky, letters: partial(to(friend, stranger, "us@example.net"))},
-		{name: "Partial, one refused, lock-step", setup: both(picky, lockStep), letters: partial(to(friend, stranger, "us@example.net"))},
-		{name: "Partial, one refused, BDAT", setup: both(picky, chunking), letters: partial(to(friend, stranger, "us@example.net"))},
+		{name: "three recipients, one refused", want: refusal, setup: picky, letters: to(friend, stranger, "us@example.net")},
+		{name: "three recipients, one refused, lock-step", want: refusal, setup: both(picky, lockStep), letters: to(friend, stranger, "us@example.net")},
+		{name: "three recipients, one refused, BDAT", want: refusal, setup: both(picky, chunking), letters: to(friend, stranger, "us@example.net")},
+		{name: "Partial, one refused", want: partly, setup: picky, letters: partial(to(friend, stranger, "us@example.net"))},
+		{name: "Partial, one refused, lock-step", want: partly, setup: both(picky, lockStep), letters: partial(to(friend, stranger, "us@example.net"))},
+		{name: "Partial, one refused, BDAT", want: partly, setup: both(picky, chunking), letters: partial(to(friend, stranger, "us@example.net"))},
 		{name: "8BITMIME, SMTPUTF8 and DSN", letters: func(*world) []submit.Message {
 			m := letter(0, "Grüße.\r\n")
 			m.From, m.To = "mé@example.com", []string{"dü@example.net"}
@@ -198,14 +205,14 @@ func refusals() []conversation {
 		return []submittest.Fault{{Phase: phase, Do: submittest.Refuse}}
 	}
 	return []conversation{
-		{name: "MAIL is refused", faults: refuses(submit.PhaseSender)},
-		{name: "MAIL is refused, lock-step", setup: lockStep, faults: refuses(submit.PhaseSender)},
-		{name: "RCPT is refused", faults: refuses(submit.PhaseRecipient)},
-		{name: "DATA is refused", faults: refuses(submit.PhaseData)},
-		{name: "the message is refused", verdict: no},
-		{name: "the message is refused for now", verdict: later},
-		{name: "the message is refused, BDAT", setup: chunking, verdict: no},
-		{name: "the message is refused, BDAT over STARTTLS, two flights", over: upgraded, setup: chunking, verdict: no, letters: to(friend, "us@example.net")},
+		{name: "MAIL is refused", want: refusal, faults: refuses(submit.PhaseSender)},
+		{name: "MAIL is refused, lock-step", want: refusal, setup: lockStep, faults: refuses(submit.PhaseSender)},
+		{name: "RCPT is refused", want: refusal, faults: refuses(submit.PhaseRecipient)},
+		{name: "DATA is refused", want: refusal, faults: refuses(submit.PhaseData)},
+		{name: "the message is refused", want: refusal, verdict: no},
+		{name: "the message is refused for now", want: refusal, verdict: later},
+		{name: "the message is refused, BDAT", want: refusal, setup: chunking, verdict: no},
+		{name: "the message is refused, BDAT over STARTTLS, two flights", want: refusal, over: upgraded, setup: chunking, verdict: no, letters: to(friend, "us@example.net")},
 	}
 }
 
@@ -243,10 +250,14 @@ func batches() (all []conversation) {
 		all = append(all,
 			conversation{name: over + ", a batch", over: over},
 			conversation{name: over + ", a batch, BDAT", over: over, setup: chunking},
-			conversation{name: over + ", a batch, a window of BDAT", over: over, setup: chunking, config: taught})
+			conversation{name: over + ", a batch, a window of BDAT", over: over, setup: chunking, config: taught},
+			conversation{name: over + ", a batch, a window of BDAT, several records", over: over, setup: chunking, config: taught, letters: severalOf(4, 10_000)})
 	}
 	for i := range all {
-		all[i].letters, all[i].send, all[i].batch, all[i].again = several(6), together, true, behind
+		all[i].send, all[i].batch, all[i].again = together, true, behind
+		if all[i].letters == nil {
+			all[i].letters = several(6)
+		}
 	}
 	return all
 }
@@ -266,8 +277,8 @@ func negotiations() []conversation {
 		return otherPort(m, c, i)
 	}
 	return []conversation{
-		{name: "465, then 587", send: negotiated(negotiate.Policy{}), again: otherPort},
-		{name: "587, then 465", over: upgraded, send: negotiated(negotiate.Policy{Prefer: negotiate.STARTTLS}), again: otherPort},
+		{name: "465, then 587", send: negotiated(negotiate.Policy{}), again: otherPort, opening: true},
+		{name: "587, then 465", over: upgraded, send: negotiated(negotiate.Policy{Prefer: negotiate.STARTTLS}), again: otherPort, opening: true},
 		{name: "465, then 587, SCRAM-SHA-256, BDAT", setup: both(chunking, mechanisms("SCRAM-SHA-256")),
 			send: negotiated(negotiate.Policy{}), again: otherPort},
 		{name: "465 or nothing", send: negotiated(negotiate.Policy{FailClosed: true})},
@@ -311,19 +322,17 @@ func letter(i int, text string) submit.Message {
 	return submit.Message{From: user, To: []string{friend}, Body: strings.NewReader("Subject: " + strconv.Itoa(i) + "\r\n\r\n" + text)}
 }
 
-func several(n int) func(*world) []submit.Message {
+func several(n int) func(*world) []submit.Message { return severalOf(n, 0) }
+
+func sized(octets int) func(*world) []submit.Message { return severalOf(1, octets) }
+
+func severalOf(n, octets int) func(*world) []submit.Message {
+	line := strings.Repeat("x", 98) + "\r\n"
 	return func(*world) (all []submit.Message) {
 		for i := range n {
-			all = append(all, letter(i, "Hello.\r\n"))
+			all = append(all, letter(i, "Hello.\r\n"+strings.Repeat(line, octets/len(line))))
 		}
 		return all
-	}
-}
-
-func sized(octets int) func(*world) []submit.Message {
-	line := strings.Repeat("x", 98) + "\r\n"
-	return func(*world) []submit.Message {
-		return []submit.Message{letter(0, strings.Repeat(line, octets/len(line)+1))}
 	}
 }
 

@@ -23,6 +23,7 @@
 // is on the wire but in TLS; and a password is not shown to a second port.
 //
 // The usual run takes samples, and every octet next to one that decides.
-// -everyoctet takes all, but for the middle of records that only fill a large
-// message.
+// -everyoctet takes all, with two exceptions: amid a record that only fills a large
+// message it is every 613th; and before the server is ready every 13th, in
+// conversations that open like one of which all are taken.
 package offsets

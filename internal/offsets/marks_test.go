@@ -3,6 +3,7 @@ package offsets
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/stretchr/testify/require"
 
@@ -65,11 +66,26 @@ func (w *world) measure() *marks {
 	m, again := x.measured(), w.have(nil).measured()
 	require.Equal(w.t, m, again, "one conversation is like the other")
 	m.hinted = w.hinted
+	if w.batch {
+		w.refine(m)
+	}
 	for i, a := range x.said {
 		require.True(w.t, a.said)
-		require.NotEqual(w.t, uncertain, m.kinds[i], "message %d: %v", i, a.err)
+		require.Equal(w.t, max(w.want, receipt), m.kinds[i], "message %d: %v", i, a.err)
+		require.Equal(w.t, a.err == nil, len(m.taken[i]) == 1)
 	}
 	return m
+}
+
+// refine tells apart what leaves at one moment: the ends of messages are in records
+// of TLS, and a server that gets no more than some of these has what is in them.
+func (w *world) refine(m *marks) {
+	for _, r := range slices.Backward(m.records) {
+		x := w.have(&cut{fakenet.ToServer, r[1], fakenet.Silence})
+		for i := range x.ends {
+			m.ends[i][0].handed = r[1]
+		}
+	}
 }
 
 func (x *trial) measured() *marks {
@@ -83,6 +99,13 @@ func (x *trial) measured() *marks {
 		for _, write := range writes {
 			at += write.Octets
 			m.writes[way] = append(m.writes[way], at)
+		}
+	}
+	if x.w.batch {
+		for i, here := range x.ends { // the verdict is in what the server writes next
+			next, _ := slices.BinarySearch(m.writes[fakenet.ToClient], here[fakenet.ToClient]+1)
+			m.decided[i][fakenet.ToClient] = m.writes[fakenet.ToClient][next]
+			m.ends[i][0].read = m.decided[i]
 		}
 	}
 	return m

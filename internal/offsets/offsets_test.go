@@ -43,7 +43,7 @@ func (w *world) sweep(how fakenet.Manner, s *sum) {
 	m := w.measure()
 	for _, way := range []fakenet.Direction{fakenet.ToServer, fakenet.ToClient} {
 		for at := 0; at <= m.all[way]+1; at++ { // once beyond the end
-			if c := (cut{way, at, how}); m.worth(c) {
+			if c := (cut{way, at, how}); w.worth(m, c) {
 				w.judge(m, c, w.have(&c), s)
 			}
 		}
@@ -61,9 +61,11 @@ func (w *world) sweep(how fakenet.Manner, s *sum) {
 }
 
 // worth reports whether a cut is to be tried.
-func (m *marks) worth(c cut) bool {
+func (w *world) worth(m *marks, c cut) bool {
 	stride := 97
 	switch {
+	case *everyOctet && !w.opening && c.at < m.ready[c.way]:
+		return c.at%13 == 0 // as in those whose opening is looked at
 	case *everyOctet:
 		return !m.filling(c.way, c.at)
 	case few():

@@ -24,7 +24,7 @@ type trial struct {
 	mu    sync.Mutex // guards the fields below
 	conns []*tapped
 	first *fakenet.Link // the one that is cut
-	ends  map[int]int   // octets to the server when it had the end of a message
+	ends  map[int]point // when the server had the end of a message, over the first
 
 	seen marks // of a conversation that is left alone
 
@@ -59,7 +59,7 @@ type answer struct {
 
 // have has the conversation, and returns when all that was on its way has arrived.
 func (w *world) have(c *cut) *trial {
-	x := &trial{w: w, cut: c, ends: map[int]int{}, taken: map[int][]string{}, attempts: map[string]int{}}
+	x := &trial{w: w, cut: c, ends: map[int]point{}, taken: map[int][]string{}, attempts: map[string]int{}}
 	letters := plain
 	if w.letters != nil {
 		letters = w.letters
@@ -119,8 +119,8 @@ func fingerprint(m submittest.Message) string {
 	return fmt.Sprintf("%q %q %+v %d %x", m.From, m.To, *m.Options, len(m.RcptOptions), m.Sum)
 }
 
-func octets(l *fakenet.Link) [2]int {
-	return [2]int{l.Octets(fakenet.ToServer), l.Octets(fakenet.ToClient)}
+func octets(l *fakenet.Link) point {
+	return point{l.Octets(fakenet.ToServer), l.Octets(fakenet.ToClient)}
 }
 
 func (x *trial) connected(c *tapped) {
@@ -133,7 +133,9 @@ func (x *trial) connected(c *tapped) {
 func (x *trial) arrived(i int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.ends[i] = x.first.Octets(fakenet.ToServer)
+	if len(x.conns) == 1 {
+		x.ends[i] = octets(x.first)
+	}
 }
 
 // tell notes what the client says of message i.
@@ -151,7 +153,7 @@ func (x *trial) tell(i int, receipt *submit.Receipt, err error) {
 func (x *trial) watch(_ context.Context, e submit.Event) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	here := point(octets(x.first))
+	here := octets(x.first)
 	switch e.Phase {
 	case submit.PhaseHello, submit.PhaseHelloAgain:
 		x.seen.ready = here
@@ -174,11 +176,11 @@ func (x *trial) watch(_ context.Context, e submit.Event) {
 	if e.Phase != submit.PhaseVerdict {
 		return
 	}
-	handed, arrived := x.ends[x.now]
-	if !arrived { // refused unread
-		handed = here[fakenet.ToServer]
+	arrived, ok := x.ends[x.now]
+	if !ok { // refused unread
+		arrived = here
 	}
-	x.seen.ends[x.now] = append(x.seen.ends[x.now], end{handed, here})
+	x.seen.ends[x.now] = append(x.seen.ends[x.now], end{arrived[fakenet.ToServer], here})
 	if x.w.batch {
 		x.now++
 	}
