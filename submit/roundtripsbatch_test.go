@@ -57,7 +57,7 @@ func TestRoundTripsOfABatch(t *testing.T) {
 	} {
 		for name, want := range map[string]budget{"fresh": test.fresh, "taught": test.taught} {
 			for n, want := range want {
-				if raced && n > 50 {
+				if raced && n > 20 {
 					continue
 				}
 				t.Run(fmt.Sprint(test.name, "/", name, "/", n), func(t *testing.T) {
