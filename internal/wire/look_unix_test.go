@@ -172,6 +172,7 @@ func TestLookAndSpeak(t *testing.T) {
 func TestLookAllocations(t *testing.T) {
 	for secure, most := range map[bool]float64{false: 1, true: 2} { // the error that nothing is there
 		sockets(t, secure, func(t *testing.T, c *Conn, _ net.Conn) {
+			require.False(t, c.look.arrived(), "or else each look would wait")
 			got := testing.AllocsPerRun(100, func() {
 				if c.Surplus() {
 					t.Error("something is there")
