@@ -1,7 +1,10 @@
 package offsets
 
 import (
+	"crypto/sha256"
 	"errors"
+	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -73,6 +76,11 @@ func (w *world) measure() *marks {
 		require.True(w.t, a.said)
 		require.Equal(w.t, max(w.want, receipt), m.kinds[i], "message %d: %v", i, a.err)
 		require.Equal(w.t, a.err == nil, len(m.taken[i]) == 1)
+		if a.err == nil {
+			data, err := io.ReadAll(w.fresh()[i].Body)
+			require.NoError(w.t, err)
+			require.Contains(w.t, m.taken[i][0], fmt.Sprintf("%x", sha256.Sum256(data)))
+		}
 	}
 	return m
 }

@@ -60,11 +60,8 @@ type answer struct {
 // have has the conversation, and returns when all that was on its way has arrived.
 func (w *world) have(c *cut) *trial {
 	x := &trial{w: w, cut: c, ends: map[int]point{}, taken: map[int][]string{}, attempts: map[string]int{}}
-	letters := plain
-	if w.letters != nil {
-		letters = w.letters
-	}
-	x.said = make([]answer, len(letters(w)))
+	letters := w.fresh()
+	x.said = make([]answer, len(letters))
 	w.current = x
 	w.server.SetFaults(w.faults...)
 	before := len(w.server.Messages())
@@ -91,7 +88,7 @@ func (w *world) have(c *cut) *trial {
 	if send == nil {
 		send = alone
 	}
-	send(x, letters(w))
+	send(x, letters)
 
 	x.left, x.all = x.first.Octets(fakenet.ToServer), octets(x.first)
 	x.writes = [2][]fakenet.Write{x.first.Writes(fakenet.ToServer), x.first.Writes(fakenet.ToClient)}
@@ -113,6 +110,14 @@ func (w *world) have(c *cut) *trial {
 }
 
 var services = []string{submit.Submissions, submit.Submission}
+
+// fresh are the messages, to be read.
+func (w *world) fresh() []submit.Message {
+	if w.letters == nil {
+		return plain(w)
+	}
+	return w.letters(w)
+}
 
 // fingerprint is all of a message that the client had a say in.
 func fingerprint(m submittest.Message) string {
