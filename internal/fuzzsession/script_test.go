@@ -77,6 +77,7 @@ type server struct {
 	said   said // over TLS
 
 	turns map[int]int // where in said is what answers an item, for those that were waited for one by one
+	loose bool        // not all were
 
 	left   bool // on its own, so that it has not heard all that was said
 	late   bool // it was busy while something arrived
@@ -122,12 +123,14 @@ func (s *server) do(mark byte) {
 	case hearOne:
 		s.next()
 	case hearFlight:
+		s.loose = true
 		if s.await(1) {
 			for s.hear(2 * rtt) {
 			}
 			s.used = len(s.ear().items)
 		}
 	case hearCommands:
+		s.loose = true
 		s.await(3)
 		s.used = min(s.used+3, len(s.ear().items))
 	case beginTLS:
@@ -193,9 +196,10 @@ func (s *server) hear(limit time.Duration) bool {
 }
 
 func (s *server) pause(d time.Duration) {
-	until := time.Now().Add(d)
+	until, had := time.Now().Add(d), len(s.ear().items)
 	for s.hear(time.Until(until)) {
 	}
+	s.loose = s.loose || len(s.ear().items) > had
 	if s.gone {
 		time.Sleep(time.Until(until))
 	}
