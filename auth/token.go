@@ -68,7 +68,7 @@ func (t *tokenCredentials) Exchange(ctx context.Context, server Server) (Mechani
 // bearer makes an exchange of a token. What does not belong into a token would be
 // a field of its own.
 func (t *tokenCredentials) bearer(name, host, token string, known *renewal) (Mechanism, error) {
-	flaws := []flaw{nul, separator, notUTF8}
+	flaws := []flaw{nul, separator, lineEnd, notUTF8}
 	if name == "XOAUTH2" { // where the username is no option
 		flaws = append(flaws, empty)
 	}

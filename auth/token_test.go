@@ -80,6 +80,9 @@ func TestTokenFields(t *testing.T) {
 		{"tim\x01auth=Bearer other", "t0ken", "the username " + separated, "the username " + separated},
 		{"tim\x00", "t0ken", "the username contains NUL", "the username contains NUL"},
 		{"t\xffim", "t0ken", "the username is not UTF-8", "the username is not UTF-8"},
+		{"tim\r\nQUIT", "t0ken", "the username contains a line end", "the username contains a line end"},
+		{"tim\n", "t0ken", "the username contains a line end", "the username contains a line end"},
+		{"\rtim", "t0ken", "the username contains a line end", "the username contains a line end"},
 	} {
 		for mechanism, want := range map[string]string{"OAUTHBEARER": test.bearer, "XOAUTH2": test.xoauth2} {
 			m, err := auth.Token(test.username, always(test.token)).Exchange(t.Context(), offering(mechanism))
