@@ -32,6 +32,9 @@ type SourceError struct {
 
 // Error returns one line.
 func (e *SourceError) Error() string {
+	if e.Err == nil {
+		return inOneReason(e.Source.String() + ": failed")
+	}
 	return inOneReason(e.Source.String() + ": " + e.Err.Error())
 }
 

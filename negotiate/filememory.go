@@ -144,7 +144,10 @@ type MemoryError struct {
 // Error returns one line: the file, what was done with it, and why not. It shows
 // nothing of what is in the file, which may be another than was meant.
 func (e *MemoryError) Error() string {
-	where, why := "memory", e.Err.Error()
+	where, why := "memory", "failed"
+	if e.Err != nil {
+		why = e.Err.Error()
+	}
 	if e.Path != "" {
 		where += " " + e.Path
 	}
