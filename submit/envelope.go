@@ -76,7 +76,7 @@ func (p *parcel) checkAllRcptOptions() error {
 }
 
 func invalidRcptOption(address, field, value, reason string) error {
-	return &InvalidError{Field: fmt.Sprintf("Message.RcptOptions[%q]%s", address, field), Value: value, Reason: reason}
+	return &InvalidError{Field: fmt.Sprintf("Message.RcptOptions[%q]%s", clipped(address, maxValue), field), Value: value, Reason: reason}
 }
 
 func notPrintable(r rune) bool { return r < ' ' || r > '~' }
@@ -140,7 +140,7 @@ func checkOriginal(invalid invalidFunc, o *smtp.RcptOptions) error {
 	}
 	switch o.OriginalRecipientType {
 	case smtp.DSNAddressTypeUTF8:
-		return nil
+		return checkUnitext(invalid, o.OriginalRecipient)
 	case smtp.DSNAddressTypeRFC822:
 		if strings.ContainsFunc(o.OriginalRecipient, notPrintable) {
 			return invalid(".OriginalRecipient", o.OriginalRecipient, "not printable ASCII")
@@ -148,6 +148,19 @@ func checkOriginal(invalid invalidFunc, o *smtp.RcptOptions) error {
 		return nil
 	}
 	return invalid(".OriginalRecipientType", string(o.OriginalRecipientType), "neither RFC822 nor UTF-8")
+}
+
+// checkUnitext refuses what RFC 6533, section 3, has no escape for. Angle brackets it
+// lets stand for themselves, which not everybody is sure to read so behind the one that
+// ends the path.
+func checkUnitext(invalid invalidFunc, address string) error {
+	switch {
+	case !wire.IsText(address):
+		return invalid(".OriginalRecipient", address, "control character, or not UTF-8")
+	case strings.ContainsAny(address, "<>"):
+		return invalid(".OriginalRecipient", address, "angle bracket, for which there is no escape (RFC 6533, section 3); the kind RFC822 has one")
+	}
+	return nil
 }
 
 func checkDeliverBy(invalid invalidFunc, by *smtp.DeliverByOptions) error {

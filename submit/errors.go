@@ -217,13 +217,16 @@ type InvalidError struct {
 	Err    error // cause, or nil: what reading Message.Body returned
 }
 
+// maxValue is how many octets of a value are in an error's text.
+const maxValue = 100
+
 // Error returns one line: the field, its value, what is wrong with it.
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	b.WriteString("invalid ")
 	b.WriteString(e.Field)
 	if e.Value != "" {
-		fmt.Fprintf(&b, " %q", clipped(e.Value, 100))
+		fmt.Fprintf(&b, " %q", clipped(e.Value, maxValue))
 	}
 	b.WriteString(": ")
 	b.WriteString(e.Reason)

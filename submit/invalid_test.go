@@ -120,6 +120,7 @@ func badAddresses() map[string]string {
 		"a@" + strings.Repeat("x", 64): "63",
 		strings.Repeat("x", 65000) + "@example.com":        "longer than",
 		"a@" + strings.Repeat("abcdefgh.", 30) + "example": "255",
+		`"` + strings.Repeat("x ", 123) + `"@example.com`:  "254",
 	}
 }
 
@@ -179,6 +180,13 @@ func badMessages() []badMessage {
 	rcpt("OriginalRecipient", "ASCII", smtp.RcptOptions{OriginalRecipient: "ä@example.net", OriginalRecipientType: smtp.DSNAddressTypeRFC822})
 	rcpt("OriginalRecipient", "ASCII", smtp.RcptOptions{OriginalRecipient: "a\r\nRSET", OriginalRecipientType: smtp.DSNAddressTypeRFC822})
 	rcpt("OriginalRecipient", "500", smtp.RcptOptions{OriginalRecipient: strings.Repeat("ä", 100), OriginalRecipientType: smtp.DSNAddressTypeUTF8})
+	// RFC 6533, section 3, cannot write these.
+	for _, bad := range []string{"a\r\nX: y@example.org", "\x00@example.org", "a\x0f@example.org", "\u0085@example.org", "\u2028@example.org", "a\xff@example.org", "\xc3"} {
+		rcpt("OriginalRecipient", "control character, or not UTF-8", smtp.RcptOptions{OriginalRecipient: bad, OriginalRecipientType: smtp.DSNAddressTypeUTF8})
+	}
+	for _, bad := range []string{"<ä@example.org>", `"a>b"@example.org`, "<"} {
+		rcpt("OriginalRecipient", "angle bracket", smtp.RcptOptions{OriginalRecipient: bad, OriginalRecipientType: smtp.DSNAddressTypeUTF8})
+	}
 	rcpt("MTPriority", "between", smtp.RcptOptions{MTPriority: ptr(10)})
 	rcpt("MTPriority", "between", smtp.RcptOptions{MTPriority: ptr(-10)})
 	rcpt("DeliverBy.Mode", "neither", smtp.RcptOptions{DeliverBy: &smtp.DeliverByOptions{Time: time.Hour}})
@@ -197,6 +205,10 @@ func badMessages() []badMessage {
 	}))
 	add("options for nobody, nil", `Message.RcptOptions["`+other+`"]`, "nobody", message(func(m *submit.Message) {
 		m.RcptOptions = map[string]*smtp.RcptOptions{friend: nil, other: nil}
+	}))
+	endless := strings.Repeat("x", 1<<20) + "@example.net"
+	add("options for nobody, at length", `Message.RcptOptions["`+strings.Repeat("x", 100)+`…"]`, "nobody", message(func(m *submit.Message) {
+		m.RcptOptions = map[string]*smtp.RcptOptions{endless: {}}
 	}))
 	two := func(a, b smtp.RcptOptions) func() submit.Message {
 		return func() submit.Message {

@@ -80,7 +80,7 @@ func appendFramed(dst []byte, frame string, p Path) ([]byte, error) {
 	dst = p.append(dst)
 	if word := dst[start:]; p != (Path{}) && !isPlainPath(word) {
 		switch s := string(word); {
-		case !isText(s):
+		case !IsText(s):
 			return dst, errControl
 		case !isOnePath(s):
 			return dst, errMeaning
@@ -111,7 +111,7 @@ func appendWord(dst []byte, word string) ([]byte, error) {
 	switch {
 	case word == "":
 		return dst, errors.New("empty word in a command")
-	case !isText(word):
+	case !IsText(word):
 		return dst, errControl
 	case word == "FROM:<>", word == "AUTH=<>": // RFC 5321, section 4.5.5; RFC 4954, section 5
 	case isPath && !isOnePath(inner), !isPath && strings.ContainsAny(word, " <>"):
@@ -130,8 +130,8 @@ func cutFrame(word string) (inner string, ok bool) {
 	return strings.CutSuffix(inner, ">")
 }
 
-// isText reports whether s is UTF-8 without control characters.
-func isText(s string) bool {
+// IsText reports whether s is UTF-8 without control characters.
+func IsText(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, isControl)
 }
 
@@ -171,7 +171,7 @@ func Parameter(keyword, value string) (string, error) {
 	if value == "" {
 		return keyword, nil
 	}
-	if !isText(value) || strings.ContainsAny(value, " =<>") {
+	if !IsText(value) || strings.ContainsAny(value, " =<>") {
 		return "", fmt.Errorf("character in the value of %s that no parameter can hold", keyword)
 	}
 	return keyword + "=" + value, nil

@@ -12,6 +12,11 @@ import (
 // every server take, since it also asks for no limits where possible.
 const maxPath = 1000
 
+// maxQuoted is those 256 octets, without angle brackets, for who needs quotes: within
+// them may stand what looks like a command, and there are servers that take what is
+// beyond the 512th octet of a line for another one.
+const maxQuoted = 254
+
 // A Path is a mailbox as it stands between the angle brackets of MAIL and RCPT.
 // The zero Path is the null reverse-path.
 type Path struct {
@@ -42,7 +47,11 @@ func ParsePath(s string) (Path, error) {
 	if err := checkDomain(domain); err != nil {
 		return Path{}, err
 	}
-	return Path{local, domain, !isDotAtom(local)}, nil
+	p := Path{local, domain, !isDotAtom(local)}
+	if p.quoted && len(p.String()) > maxQuoted {
+		return Path{}, fmt.Errorf("longer than %d octets, with quotes (RFC 5321, section 4.5.3.1.3)", maxQuoted)
+	}
+	return p, nil
 }
 
 // isControl includes the C1 controls and the line separators of Unicode, which

@@ -105,6 +105,12 @@ func TestParsePathRefuses(t *testing.T) {
 		{"toni@" + strings.Repeat("x.", 128) + "xx", "longer than 255"},
 		{strings.Repeat("x", maxPath) + "@x.test", "longer than 1000"},
 
+		// RFC 5321, section 4.5.3.1.3, where something else could stand within.
+		{`"` + strings.Repeat("x ", 123) + `"@x.test`, "longer than 254"},
+		{`"` + strings.Repeat(`\"`, 123) + `"@x.test`, "longer than 254"},
+		{`"` + strings.Repeat("x", 480) + `RCPT TO:<y@x.test>"@x.test`, "longer than 254"},
+		{strings.Repeat("x.", 124) + "@x.test", "longer than 254"}, // it would get quotes
+
 		{`"toni@example.test`, "unbalanced"},
 		{`"toni\"@example.test`, "unbalanced"},
 		{`"toni\`, "unbalanced"},
