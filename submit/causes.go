@@ -188,7 +188,7 @@ func handshakeCause(err error, upgraded bool, name string, port int) error {
 		return injected(err)
 	case errors.As(err, &record) && !isRecord(record.RecordHeader):
 		return &PortError{Speaks: speaks(record.RecordHeader[:]), Got: string(record.RecordHeader[:]), port: port}
-	case errors.As(err, &verify), isOfCertificate(err):
+	case errors.As(err, &verify), isOfCertificate(err), isUnreadable(err):
 		return (&notAccepted{err: err}).cause(name)
 	case errors.As(err, &op) && op.Op == "remote error":
 		return &cause{meaning: ErrInsecure, text: "server broke off the TLS handshake: " + op.Err.Error(), err: err, whole: true}
@@ -204,6 +204,16 @@ func isNetwork(err error) bool {
 	}
 	var ne net.Error
 	return errors.As(err, &ne) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
+}
+
+// isTampered reports whether TLS, once it is spoken, has refused what came: it was not
+// what the other end of TLS had sent, or that does not know its part.
+func isTampered(err error) bool {
+	var (
+		op     *net.OpError
+		record tls.RecordHeaderError
+	)
+	return errors.As(err, &op) && op.Op == "local error" || errors.As(err, &record)
 }
 
 // isAlert knows what TLS has to say, RFC 8446, section 6.

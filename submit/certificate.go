@@ -36,6 +36,14 @@ func isOfCertificate(err error) bool {
 	return errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &unknown)
 }
 
+// isUnreadable reports whether the server's certificate was none that can be parsed. Of
+// that crypto/tls has nothing to say but words. Should it change them, a connection fails
+// as before, and only what is told of it, and whether another port may be tried, is that of
+// a handshake that failed.
+func isUnreadable(err error) bool {
+	return strings.HasPrefix(err.Error(), "tls: failed to parse certificate from server")
+}
+
 // certificateText says on one line what is wrong with a certificate and what to
 // do about it, and then what is in it, which is all that is needed to look for
 // the right one: the name that was wanted and those it has, who issued it, and

@@ -41,10 +41,30 @@ func (s *Session) certified() bool {
 	return s.presented || s.unseen || s.tls.DidResume && s.config.TLS != nil && len(s.config.TLS.Certificates) > 0
 }
 
-// brokenOff gives an alert the meaning that it has amid a handshake if it comes where
+// brokenOff says in words that one end has broken off TLS after the handshake.
+func (s *Session) brokenOff(phase Phase, err error) error {
+	if s.tls != nil && isTampered(err) {
+		return tampered(err)
+	}
+	return s.refusedLate(phase, err)
+}
+
+// tampered is the cause of what TLS refused to take for what the server said. It
+// remains what it was beside that: a connection that was lost.
+func tampered(err error) error {
+	why := err
+	var op *net.OpError
+	if errors.As(err, &op) {
+		why = op.Err
+	}
+	return &cause{meaning: ErrInsecure, err: err, whole: true,
+		text: "connection cut: TLS refuses what came, which somebody may have changed on its way: " + why.Error()}
+}
+
+// refusedLate gives an alert the meaning that it has amid a handshake if it comes where
 // the first words after it are due: with TLS 1.3 the client is done before the server
 // has seen its certificate (RFC 8446, section 4.4.2.4). Another try would end likewise.
-func (s *Session) brokenOff(phase Phase, err error) error {
+func (s *Session) refusedLate(phase Phase, err error) error {
 	var op *net.OpError
 	if s.tls == nil || phase >= PhaseAuth || !errors.As(err, &op) || op.Op != "remote error" {
 		return err

@@ -107,7 +107,7 @@ func noTLS(err error, port int) error {
 // noGreeting says what it may mean that a server did not speak first, as RFC
 // 5321, section 4.3.1, wants it to, or hung up.
 func noGreeting(err error, port int, overTLS bool) error {
-	if isCanceled(err) || isAlert(err) {
+	if isCanceled(err) || isAlert(err) || overTLS && isTampered(err) {
 		return err
 	}
 	text := "server does not greet; it may expect TLS from the first byte (submissions)"

@@ -22,7 +22,7 @@ func crimes() []crime {
 }
 
 // atLeast is how many cases there are. It only grows.
-const atLeast = 4178
+const atLeast = 4193
 
 // Every crime, alone and beside others, under each policy that is concerned.
 func TestHostile(t *testing.T) {

@@ -67,6 +67,12 @@ func transactions() (all []crime) {
 		row{name: "a verdict while the end is on its way", does: does{text: then(waits(1), says(queued))}, want: taken()}, // who could tell
 	)
 
+	// What was shown to authenticate is not to be told by anybody later: promise 9.
+	for _, p := range places[5:] {
+		add(setting{}, row{name: "the password quoted to " + string(p.moment), does: does{p.moment: says("554 5.7.1 " + password + " " + encoded(password))},
+			want: p.refused(submit.ErrRejected)})
+	}
+
 	// In lock-step nothing is sent before what is said to the one before.
 	lockStep := setting{offers: []string{"AUTH PLAIN"}}
 	add(lockStep,
