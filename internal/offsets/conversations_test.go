@@ -33,6 +33,7 @@ type conversation struct {
 
 	cold       bool // each handshake is a full one
 	batch      bool // messages are on their way together
+	each       bool // every connection is cut so, not only the first
 	unverified bool // the server is not who it should be
 	opening    bool // every octet of the handshakes is tried, too; others have the same
 	hinted     bool // a first token is refused, which is what is known until the second is answered
@@ -65,7 +66,20 @@ func (c *conversation) port() string {
 }
 
 func conversations() []conversation {
-	return slices.Concat(byDATA(), byBDAT(), handshakes(), authentications(), envelopes(), refusals(), sessions(), batches(), negotiations())
+	return slices.Concat(byDATA(), byBDAT(), handshakes(), authentications(), envelopes(), refusals(), sessions(), batches(), negotiations(), unlucky())
+}
+
+// unlucky are conversations in which what goes another way is cut there, too.
+func unlucky() (all []conversation) {
+	for _, c := range slices.Concat(sessions(), batches(), negotiations()) {
+		switch c.name {
+		case "a Pool, idle in between", "submissions, a batch", "submission, a batch, a window of BDAT, several records",
+			"465, then 587", "465, then 587, in a Pool":
+			c.name, c.each, c.opening = c.name+", each connection cut", true, false
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 const (

@@ -17,7 +17,7 @@
 //   - else an error that says nothing of a refusal; or, where there is another
 //     session or port to be had, a receipt from there, as the conversation says.
 //
-// And whatever was measured: a receipt is for a message that was taken once, an
+// And whatever was measured, and where each connection is cut, not only the first: a receipt is for a message that was taken once, an
 // error for one that was not, doubt for one that was not taken twice; what was
 // taken is what was sent, octet by octet; no connection is left open; nothing secret
 // is on the wire but in TLS; and a password is not shown to a second port.

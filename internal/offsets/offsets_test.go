@@ -112,6 +112,9 @@ func (w *world) judge(m *marks, c cut, x *trial, s *sum) {
 			complain("message %d: taken, and the error is %v", i, a.err)
 		case len(taken) == 1 && (len(m.taken[i]) == 0 || taken[0] != m.taken[i][0]):
 			complain("message %d: taken is %v, not %v", i, taken, m.taken[i])
+		case got == contradiction:
+			complain("message %d: %v, %v", i, a.receipt, a.err)
+		case w.each: // how far it came is for others to look at
 		case got != want && !elsewhere:
 			complain("message %d: %v, not %v: %v; handed over and read %v, decided %v", i, got, want, a.err, m.ends[i], m.decided[i])
 		case got == want && again == must:

@@ -69,14 +69,18 @@ func (w *world) have(c *cut) *trial {
 	for _, service := range services {
 		attempts[service] = w.server.Attempts(service)
 	}
-	w.net.OnConnect(w.port(), func(l *fakenet.Link) {
+	where := w.port()
+	if w.each {
+		where = fakenet.Anywhere
+	}
+	w.net.OnConnect(where, func(l *fakenet.Link) {
 		x.mu.Lock()
 		defer x.mu.Unlock()
+		if c != nil && (x.first == nil || w.each) {
+			l.CutAfter(c.way, c.at, c.how)
+		}
 		if x.first == nil {
 			x.first = l
-			if c != nil {
-				l.CutAfter(c.way, c.at, c.how)
-			}
 		}
 	})
 	x.ctx = w.t.Context()
