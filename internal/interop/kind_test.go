@@ -42,6 +42,11 @@ type kind struct {
 	// OpenSMTPD's mail.maildir takes that for the end. The whole comes later.
 	tears bool
 
+	// vague is what a server says of a message that may have been taken all the same,
+	// though RFC 5321, section 4.2.5, forbids: Dovecot relays, and when it has lost the
+	// server behind it, it does not know what that has done with the message.
+	vague string
+
 	soak int // messages while it is stopped and started
 }
 
@@ -97,6 +102,7 @@ func dovecot() kind {
 	k.mistakenFor = []error{submit.ErrProtocol}
 	k.limits = []bound{{sessions: 12, reply: "Maximum number of connections"}}
 	k.dies = true
+	k.vague = "421 4.4.0 mail.example.com Lost connection to relay server"
 	k.soak = 2_000
 	return k
 }

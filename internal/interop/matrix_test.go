@@ -24,6 +24,7 @@ func newMatrix() *matrix {
 	for _, f := range features() {
 		m.features = append(m.features, f.name)
 	}
+	m.features = append(m.features, soaked(taken), soaked(uncertain), soaked(refused))
 	return m
 }
 
@@ -54,7 +55,7 @@ func (m *matrix) String() string {
 	row("---", func(string) string { return "--:" })
 	for _, feature := range m.features {
 		row(feature, func(server string) string {
-			if n := m.cases[[2]string{feature, server}]; n > 0 {
+			if n, ok := m.cases[[2]string{feature, server}]; ok {
 				return fmt.Sprint(n)
 			}
 			return ""

@@ -36,11 +36,11 @@ func (s *server) tryNegotiation() {
 		s.negotiates(&negotiate.Negotiator{ImplicitPort: closed, STARTTLSPort: b, Policy: policy}, submit.Submission)
 		s.negotiates(&alonePorts, preferred)
 		// One port, in both modes.
-		s.negotiates(&negotiate.Negotiator{Port: a, Policy: policy}, submit.Submissions)
+		s.negotiates(&negotiate.Negotiator{Port: a, Policy: policy, Config: s.hasty()}, submit.Submissions)
 		s.negotiates(&negotiate.Negotiator{Port: b, Policy: policy}, submit.Submission)
 
 		// Each speaks what the other is asked for.
-		s.fails(&negotiate.Negotiator{ImplicitPort: b, STARTTLSPort: a, Policy: policy}, s.mistakenFor...)
+		s.fails(&negotiate.Negotiator{ImplicitPort: b, STARTTLSPort: a, Policy: policy, Config: s.hasty()}, s.mistakenFor...)
 		s.fails(&negotiate.Negotiator{ImplicitPort: closed, STARTTLSPort: closed, Policy: policy}, submit.ErrUnreachable)
 
 		// A bad certificate is the end, and no other port is asked.
@@ -57,8 +57,8 @@ func (s *server) tryNegotiation() {
 	s.mistaken(starttls.over(a, s.hasty()), "server does not greet; it may expect TLS from the first byte", submit.ErrTemporary)
 }
 
-// hasty does not wait long for a greeting: who wants STARTTLS, and asks the other
-// port, waits in vain.
+// hasty does not wait long for a greeting, where nobody greets: who wants STARTTLS,
+// and asks the other port, waits in vain.
 func (s *server) hasty() submit.Config {
 	c := s.config()
 	c.Timeouts.Greeting = time.Second
@@ -69,7 +69,7 @@ func (s *server) hasty() submit.Config {
 func (s *server) ask(n *negotiate.Negotiator) (receipt *submit.Receipt, report *negotiate.Report, err error) {
 	n.Host = host
 	if n.TLS == nil {
-		n.Config = s.hasty()
+		n.Config = s.config()
 	}
 	n.Observe = func(_ context.Context, r *negotiate.Report) { report = r }
 	receipt, err = s.submit(n, write("wherever\n"))

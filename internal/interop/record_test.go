@@ -49,6 +49,10 @@ func (s *server) record() {
 }
 
 func (s *server) recordOver(w way, without string) {
+	name := fmt.Sprintf("real-%s-%s", s.name, w)
+	if without != "" {
+		name += "-data"
+	}
 	p, done := s.tap(w)
 	p.edit = playable
 	c := s.config()
@@ -60,25 +64,23 @@ func (s *server) recordOver(w way, without string) {
 	var messages strings.Builder
 	for i := range recordedLetters {
 		m := recordedLetters[i] // of this recording
-		m.from, m.id = user, fmt.Sprintf("recorded-%s-%s%s-%d", s.name, w, without, i)
+		m.from, m.id = user, fmt.Sprintf("%s-%d", name, i)
 		m.data = fmt.Appendf(nil, "%s%s\nFrom: %s\nDate: Mon, 23 Nov 2026 12:00:00 +0000\nMessage-ID: <%s@example.com>\n\n.\n", mark, m.id, user, m.id)
 		m.want = canonical(m.data)
-		s.submit(session, &m)
 		messages.WriteString(m.section())
+		s.submit(session, &m)
 	}
 	session.Close()
 	done()
-	name := fmt.Sprintf("real-%s-%s.txt", s.name, w)
 	about := fmt.Sprintf("%s: a message, recipients that are refused, and another message.\n\nRecorded from Debian's packages.\n", s.title())
 	client := fmt.Sprintf("-- client --\npassword %s %s\n", recordedUser, recordedPassword)
 	if without != "" {
-		name = fmt.Sprintf("real-%s-%s-data.txt", s.name, w)
 		client += "without " + without + "\n"
 	}
 	text := about + "\n" + client + messages.String() + p.section()
 	require.NotContains(s.t, text, password)
 	require.NotContains(s.t, text, base64.StdEncoding.EncodeToString([]byte(password)))
-	require.NoError(s.t, os.WriteFile(filepath.Join(*recordDir, name), []byte(text), 0o644))
+	require.NoError(s.t, os.WriteFile(filepath.Join(*recordDir, name+".txt"), []byte(text), 0o644))
 }
 
 // playable leaves of the server's mechanisms those that can be played again: of

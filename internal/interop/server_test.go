@@ -28,7 +28,7 @@ type server struct {
 
 // newServer makes a server and starts it.
 func newServer(t *testing.T, h *house, k kind) *server {
-	s := &server{kind: k, t: t, house: h, ledger: newLedger()}
+	s := &server{kind: k, t: t, house: h, ledger: newLedger(k.vague)}
 	s.box = h.box(t, k.name, k.values, k.trees...)
 	s.do("mkdir -p /var/vmail; chown 5000:5000 /var/vmail")
 	s.do("chmod u+s /usr/lib/*/libeatmydata.so.*") // or what is setuid does not load it
@@ -43,7 +43,7 @@ func newServer(t *testing.T, h *house, k kind) *server {
 // do runs a command in the box.
 func (s *server) do(command string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
 	defer cancel()
 	require.NoError(s.t, s.box.run(ctx, command))
 }
@@ -53,7 +53,7 @@ func (s *server) do(command string) {
 func (s *server) ready() {
 	s.t.Helper()
 	for _, w := range ways {
-		s.until(30*time.Second, func() error {
+		s.until(time.Minute, func() error {
 			session, err := s.over(w, s.config()).Dial(s.t.Context())
 			if err != nil {
 				return err

@@ -77,7 +77,13 @@ func (s *server) trySoak() {
 	require.Equal(s.t, total, n[taken]+n[refused]+n[uncertain])
 	require.Greater(s.t, n[taken], total/4) // the rest was ahead when nobody was at home
 	s.house.matrix.add(s.doing, s.title(), total)
+	for _, f := range []fate{taken, uncertain, refused} {
+		s.house.matrix.add(soaked(f), s.title(), n[f])
+	}
 }
+
+// soaked is the name of a row: how many of those messages ended in some way.
+func soaked(f fate) string { return "of these, " + f.String() }
 
 // interrupt stops the server and starts it.
 func (s *server) interrupt(n int) {
