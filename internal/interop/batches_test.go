@@ -17,11 +17,11 @@ import (
 // A batch goes through SubmitAll, and each message ends as it would by itself.
 func (s *server) tryBatches() {
 	for _, w := range ways {
-		s.tryBatch(w, 0, small(500))
+		s.tryBatch(w, 0, small(300))
 		s.tryBatch(w, 0, withRefused(100))
 		s.tryBatch(w, 0, withLarge(16))
-		s.tryBatch(w, 1, small(100))
-		s.tryBatch(w, 100, small(200))
+		s.tryBatch(w, 1, small(50))
+		s.tryBatch(w, 100, small(150))
 		for _, without := range [][]string{{"CHUNKING"}, {"PIPELINING"}, {"CHUNKING", "PIPELINING"}} {
 			s.tryBatch(w, 0, small(100), without...)
 			s.tryBatch(w, 0, withRefused(40), without...)

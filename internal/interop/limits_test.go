@@ -29,11 +29,16 @@ func (s *server) tryLimits() {
 			t := s.at(b.door, w, s.config())
 			if b.sessions > 0 {
 				s.tooMany(t, b)
-				s.session(t).Close()
 			}
 			pool := &submit.Pool{Transport: t, MaxSessions: 2 * max(1, b.sessions), MaxMessages: -1}
+			// Those before may not have ended for the server.
+			s.until(10*time.Second, func() error {
+				_, err := s.submit(pool, write("the first\n"))
+				return err
+			})
 			var wg sync.WaitGroup
-			errs := make([]error, 4*max(b.sessions, b.messages))
+			// More than the sessions of a pool may carry.
+			errs := make([]error, 10+4*b.sessions+max(2, b.sessions)*b.messages)
 			for i := range errs {
 				m := write(fmt.Sprintf("%d of many\n", i))
 				wg.Go(func() { _, errs[i] = s.submit(pool, m) })
