@@ -68,6 +68,7 @@ func (x *trial) checkSecrecy() {
 		if !s.trusted {
 			require.Empty(x.t, string(s.heard.all), "said to a server whose certificate is not the right one")
 		}
+		require.False(x.t, s.injected && len(s.heard.all) > 0, "said after an injection: %q", s.heard.all)
 		require.False(x.t, s.heaped, "memory without bound")
 	}
 }

@@ -79,6 +79,9 @@ type server struct {
 	turns map[int]int // where in said is what answers an item, for those that were waited for one by one
 	loose bool        // not all were
 
+	upgrading bool // STARTTLS was the last that was waited for, and is not answered
+	injected  bool // there was more in cleartext behind the answer
+
 	left   bool // on its own, so that it has not heard all that was said
 	late   bool // it was busy while something arrived
 	meddle bool // somebody spoke below TLS
@@ -221,12 +224,17 @@ func (s *server) next() (item, bool) {
 		s.turns[s.used] = len(s.said.text)
 	}
 	s.used++
+	s.upgrading = !s.secure && s.ear().items[s.used-1].line == "STARTTLS"
 	return s.ear().items[s.used-1], true
 }
 
 func (s *server) say(octets string) {
 	if octets == "" {
 		return
+	}
+	if s.upgrading {
+		answer, behind, _ := strings.Cut(octets, "\n")
+		s.upgrading, s.injected = false, strings.HasPrefix(answer, "220 ") && behind != ""
 	}
 	began := time.Now()
 	n, err := io.WriteString(s.conn, octets)

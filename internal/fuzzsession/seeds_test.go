@@ -80,6 +80,7 @@ func seeds() (all []seed) {
 			all = append(all, seed{goodSetting(int(w)+int(j), w, j), string(allGood), string(allGood)})
 		}
 	}
+	all = append(all, seed{set(upgradeOnly, one, pipelining, byPassword), "", "\x13\x13\x01220 go\n250 ok\n\x04\x14"})
 	n := 0
 	for i, wrong := range wrongs {
 		for k := range 2 * deep {
