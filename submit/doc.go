@@ -55,7 +55,9 @@
 // before it begins the next: the next envelope is in the flight that ends the
 // message before, and with CHUNKING up to Pool.Window whole messages are under way.
 // Servers that offer PIPELINING and lose what comes behind the end of a message are
-// found out by the first one, at no risk, and remembered.
+// found out by the first one, at no risk, and remembered for an hour. Those that break
+// the connection instead, before a verdict, are found out when they do so twice in a
+// row, and leave those two messages in doubt.
 //
 // 8BITMIME, SMTPUTF8 and SIZE are asked for when the message needs them, BINARYMIME
 // when Message.Options does; if the server does not offer what a message needs, it

@@ -28,8 +28,8 @@ func stranger(times int) func(*submittest.Server) {
 func (w *world) tries() int { return strings.Count(w.server.Conversation(), "C: BDAT") }
 
 // What is learnt of a server is a transport's own, and its copies': all its sessions
-// and pools have it, and no other transport does. It is never forgotten, whatever else
-// the server says.
+// and pools have it, and no other transport does. Nothing that the server says makes them
+// forget it.
 func TestQuirksOfATransport(t *testing.T) {
 	for _, service := range services {
 		inWorld(t, stranger(1), func(t *testing.T, w *world) {

@@ -24,6 +24,7 @@ type run struct {
 
 	// Guarded by the pool's mu.
 	interest int     // messages that somebody waits for
+	cut      bool    // the connection was, since nobody does
 	heir     *waiter // has the session's place when it ends; or nil
 	window   window
 
@@ -149,8 +150,17 @@ func (r *run) begin(w *waiter) bool {
 func (r *run) forget(w *waiter) {
 	w.gone = true
 	if r.interest--; r.interest == 0 {
+		r.cut = true
 		r.s.conn.Cut()
 	}
+}
+
+// isCut reports whether the connection was cut from here: its loss tells nothing of
+// the server.
+func (r *run) isCut() bool {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	return r.cut
 }
 
 // settle tells what has become of a message.

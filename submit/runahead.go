@@ -110,8 +110,8 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 	at.t.began = time.Now()
 	answered, err := r.end(at)
 	if err != nil {
-		if next != nil && !s.learnt.is(aheadWorks) {
-			s.learnt.note(noAhead) // it may have been too much for the server: Dovecot 2.4.1 panics
+		if next != nil && isUncertain(err) && !r.isCut() {
+			s.learnt.suspect(r.s.since) // it may have been too much for the server: Dovecot 2.4.1 panics, each time
 		}
 		r.unended(at, err)
 		if next != nil {
@@ -193,7 +193,8 @@ func (r *run) end(at *passenger) (verdict wire.Reply, err error) {
 
 // answered reads the replies to an envelope that came behind the end of a message.
 // The first time, the server is watched: if it does not answer in time, or not as
-// if everything had been said in order, it will not be asked to again.
+// if everything had been said in order, it will not be asked to again. One that has
+// shown that it can may be silent once.
 func (r *run) answered(next *passenger) *passenger {
 	var (
 		s, t   = r.s, next.t
@@ -207,7 +208,12 @@ func (r *run) answered(next *passenger) *passenger {
 	for i := range t.replies() {
 		reply, err := s.conn.ReadReply(limit)
 		switch {
-		case err != nil && isTimeout(err) && (i == 0 || !proven):
+		case err != nil && isTimeout(err) && proven && i == 0:
+			s.learnt.suspect(s.since)
+			s.conn.Abandon()
+			r.again(next.w)
+			return nil
+		case err != nil && isTimeout(err) && !proven:
 			return r.outOfStep(next)
 		case err != nil && t.refusal() == nil:
 			r.again(next.w) // of an envelope, nothing can have been taken
@@ -221,12 +227,13 @@ func (r *run) answered(next *passenger) *passenger {
 	}
 	at := r.accepted(next, nil)
 	switch {
-	case at == nil || proven:
-		return at
+	case proven:
+	case at == nil:
+		return nil
 	case s.conn.Surplus():
 		return r.outOfStep(next)
 	}
-	s.learnt.note(aheadWorks)
+	s.learnt.clear()
 	return at
 }
 

@@ -256,6 +256,7 @@ func (r *run) isShifted() bool {
 // answeredAll settles a message to all of which the server has replied.
 func (r *run) answeredAll(at passenger) {
 	t := at.t
+	r.s.learnt.clear()
 	no := t.refusal()
 	if no == nil {
 		receipt, err := t.judge(t.data)
