@@ -3,6 +3,7 @@ package submit_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,9 +36,9 @@ var quick = map[string]int{"DATA": 200 + 12, "CHUNKING": 200/16 + 12}
 func TestNothingIsLearntFromWhatIsCutHere(t *testing.T) {
 	for transfer, offers := range transfers {
 		d := newDepot(offers...)
-		slow := false
+		var slow atomic.Bool
 		d.delay = func(verb string) time.Duration {
-			if verb == "." && slow {
+			if verb == "." && slow.Load() {
 				return 3 * time.Second
 			}
 			return 0
@@ -46,7 +47,7 @@ func TestNothingIsLearntFromWhatIsCutHere(t *testing.T) {
 			p := w.poolOf(1)
 			must(t, p)
 			for range 3 {
-				slow = true
+				slow.Store(true)
 				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 				var all sync.WaitGroup
 				for i := range 4 {
@@ -55,7 +56,7 @@ func TestNothingIsLearntFromWhatIsCutHere(t *testing.T) {
 				all.Wait()
 				cancel()
 				time.Sleep(time.Minute)
-				slow = false
+				slow.Store(false)
 			}
 			require.LessOrEqual(t, trips(t, p, 200), quick[transfer], transfer)
 			require.NoError(t, p.Close())
@@ -101,9 +102,9 @@ func TestLossBehindTheEnd(t *testing.T) {
 // Several connections that break at the same time are one time.
 func TestLossOfAllAtOnce(t *testing.T) {
 	d := newDepot()
-	down := false
+	var down atomic.Bool
 	d.say = func(v *guest, verb, _ string) string {
-		if verb == "." && down && v.n <= 4 {
+		if verb == "." && down.Load() && v.n <= 4 {
 			return hangUp
 		}
 		return ""
@@ -114,7 +115,7 @@ func TestLossOfAllAtOnce(t *testing.T) {
 		n := 0
 		for r := range p.SubmitAll(t.Context(), posting(300, nil)) {
 			if n++; n == 100 {
-				down = true
+				down.Store(true)
 			}
 			if r.Err != nil {
 				requireMeans(t, r.Err, "Uncertain")
