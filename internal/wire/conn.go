@@ -74,7 +74,7 @@ func (t *timed) Read(p []byte) (int, error) {
 		t.nc.SetReadDeadline(deadline(t.limit))
 	}
 	n, err := t.nc.Read(p)
-	if t.look != nil {
+	if t.look != nil && n > 0 {
 		t.looked = time.Now()
 	}
 	return n, err
