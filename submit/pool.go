@@ -57,6 +57,8 @@ type Pool struct {
 	batches  []*batch   // under way
 	proven   bool       // sessions can be had: the last that there was did authenticate
 	ceiling  ceiling
+	recess   recess
+	alarm    *time.Timer // for the end of either
 	capacity capacity
 	inFlight int // messages that runs carry
 	count    counters
@@ -198,15 +200,20 @@ func (s *spares) take(err error) bool {
 
 // use submits over s and gives it back, even if reading the message panics;
 // unless s turns out to be stale and the message can be sent once more. Again is as
-// for noSession: to be without authentication is to be without a session.
+// for noSession: to be without authentication is to be without a session, and so is
+// to be told to go away before anything was sent.
 func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, spare *spares) (receipt *Receipt, stale, again bool, err error) {
 	finished := false
 	defer func() {
 		if stale {
 			return
 		}
-		if finished && s.authErr != nil {
+		switch {
+		case !finished:
+		case s.authErr != nil:
 			again = p.noSession(ctx, err)
+		case s.sent == 0 && isBusy(err):
+			again = p.unwelcome(ctx, err) && letter.body.rewind()
 		}
 		if finished && !again {
 			p.note(func(c *counters) { c.outcome(err) })
@@ -298,10 +305,15 @@ func (p *Pool) noSession(ctx context.Context, err error) (again bool) {
 	p.mu.Lock()
 	if others := p.working(); others > 0 && !errors.Is(err, ErrInvalid) {
 		p.ceiling.lower(others)
+		p.ring()
 		p.mu.Unlock()
-		return true
+		return !errors.Is(err, ErrCredentials) // which one call does not show again
 	}
 	p.proven, p.ceiling = false, ceiling{} // that was no limit
+	if isBusy(err) && !p.recess.isOn() {
+		p.recess.begin(p.count.accepted)
+		p.ring()
+	}
 	waiting := p.waiting
 	p.waiting = nil
 	for _, w := range waiting {

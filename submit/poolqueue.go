@@ -251,7 +251,7 @@ func (p *Pool) hasRoom(s *pooled) bool {
 func (p *Pool) free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.waiting) > 0 && p.open <= p.maxSessions() {
+	if len(p.waiting) > 0 && p.open <= p.maxSessions() && !p.recess.isOn() {
 		w := p.next()
 		w.owner.lead(w, nil)
 		return
@@ -276,8 +276,10 @@ func (p *Pool) Close() error {
 			close(p.ended)
 		}
 	}
-	if p.watcher != nil {
-		p.watcher.Stop()
+	for _, timer := range [...]*time.Timer{p.watcher, p.alarm} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	idle, waiting := p.idle, p.waiting
 	p.idle, p.waiting = nil, nil

@@ -15,11 +15,16 @@ func (p *Pool) takeNow(letter *parcel) (s *pooled, ok bool) {
 	return nil, false
 }
 
-// carriesIdle reports whether the session that is taken next could carry a message
-// together with others, which are sure to come. p.mu is held.
+// carriesIdle reports whether the session that is taken next would do no worse to
+// carry a message together with others, which may come: one that has been silent for
+// long has to prove itself first, and so has BDAT. p.mu is held.
 func (p *Pool) carriesIdle(letter *parcel) bool {
 	last := len(p.idle) - 1
-	return last >= 0 && p.carries(p.idle[last], letter)
+	if last < 0 {
+		return false
+	}
+	s := p.idle[last]
+	return !s.doubtful() && (s.windows(letter) || !s.chunking() && p.carries(s, letter))
 }
 
 // takeIdle takes the session that was used last. p.mu is held.
@@ -32,7 +37,9 @@ func (p *Pool) takeIdle() *pooled {
 
 // mayOpen reports whether there may be another session. The first has to show that
 // it can be had at all. p.mu is held.
-func (p *Pool) mayOpen() bool { return p.open == 0 || p.proven && p.open < p.maxSessions() }
+func (p *Pool) mayOpen() bool {
+	return !p.recess.isOn() && (p.open == 0 || p.proven && p.open < p.maxSessions())
+}
 
 // working is how many sessions are open beside the one that is being opened or
 // closed. p.mu is held.
