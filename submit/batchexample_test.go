@@ -29,6 +29,9 @@ func ExamplePool_SubmitAll() {
 			log.Printf("message %d: %v", result.Index, result.Err)
 		}
 	}
+	if err := ctx.Err(); err != nil {
+		log.Printf("not all were sent: %v", err) // the rest of the sequence was not read
+	}
 
 	fmt.Println(len(example.Messages()), "taken")
 	fmt.Println(pool.Stats().Accepted, "by the pool's count")

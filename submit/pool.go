@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,33 +15,39 @@ import (
 // While more messages wait than there are sessions, one session carries several
 // at a time, and none of them waits for another where the server lets them
 // (PIPELINING, RFC 2920, section 3.1): one round trip for each message, or, with
-// CHUNKING, one for Window messages. Messages of up to 64 KiB are sent so; larger
-// ones have a session to themselves.
+// CHUNKING, one for Window messages. So are messages of up to 64 KiB for one recipient,
+// or for several if they are Partial; all-or-nothing takes one round trip more, and
+// larger messages have a session to themselves.
 //
 // A session that turns out to be dead when it is needed again is replaced
 // unseen, once, as long as nothing of the message was taken; that needs a Body
-// of up to 64 KiB or one that is an [io.Seeker]. The same goes for a message that
-// was sent with others when their connection broke, and is known not to have been
-// taken. What is in doubt is not sent again.
+// of up to 64 KiB or one that is an [io.Seeker]. Messages that were sent with others
+// when their connection broke, and are known not to have been taken, go back to their
+// place in the queue, but for the one that the server was busy with: that goes over
+// one other session, once. What is in doubt is not sent again.
 //
 // To cancel a message that shares a session does not cut the others off: if it is
 // on its way to the server, the call ends at once with [ErrUncertain].
 //
 // If a session cannot be had, and there is no other, everybody who waits for one
-// gets the error: it is not tried again for each. A Pool does not remember it, nor
-// that a password was refused: the next message opens a session and shows it
-// again. Some servers lock accounts for that, so who gets [ErrCredentials] should
-// stop.
+// gets the error: it is not tried again for each. If there are others, they have to
+// do for a while, from 10 seconds to 5 minutes; but who had a password refused gets
+// that for an error. A server that says 421 to the first message of a session, or
+// to a session when there is no other, is left alone for a second at first and for a
+// minute at last: who comes meanwhile waits. Otherwise a Pool does not remember
+// failures, nor that a password was refused: the next message opens a session and
+// shows it again. Some servers lock accounts for that, so who gets [ErrCredentials]
+// should stop.
 type Pool struct {
 	Transport   Transport     // required
-	MaxSessions int           // open at once; 0: 4. Further messages wait their turn
+	MaxSessions int           // open at once; 0: 4; negative: 1. Further messages wait their turn
 	MaxIdle     time.Duration // how long a session may be idle; 0: 30 seconds; negative: keep no idle sessions
 	MaxMessages int           // per session; 0: 1,000; negative: no limit. The server's, if it says one, wins if lower (RFC 9422)
 	MaxAge      time.Duration // of a session, when it is given back; 0: 5 minutes; negative: no limit
 
 	// Window is how many messages may be on their way in one session without an
-	// answer, and so how many a broken connection can leave uncertain; 0: 16. One
-	// goes without the others' company.
+	// answer, and so how many a broken connection can leave uncertain; 0: 16. One, or
+	// a negative number, goes without the others' company.
 	Window int
 
 	// Limiter is waited for before each message. Nil means none.
@@ -60,7 +67,8 @@ type Pool struct {
 	recess   recess
 	alarm    *time.Timer // for the end of either
 	capacity capacity
-	inFlight int // messages that runs carry
+	inFlight int          // messages that runs carry
+	leading  atomic.Int64 // messages that have a session to themselves, or open one
 	count    counters
 	watcher  *time.Timer // over idle sessions
 	watched  time.Time   // when it looks; zero if it does not
@@ -164,6 +172,8 @@ func (p *Pool) submit(ctx context.Context, letter *parcel) (*Receipt, error) {
 // itself meanwhile. Again means that there is no other session to be had now,
 // but somebody else's to wait for.
 func (p *Pool) lead(ctx context.Context, letter *parcel, s *pooled) (receipt *Receipt, again bool, err error) {
+	p.leading.Add(1)
+	defer p.leading.Add(-1)
 	spare := spares{dead: s != nil, noBDAT: true}
 	for stale := false; ; {
 		if s == nil {

@@ -166,7 +166,7 @@ func TestPoolIsFair(t *testing.T) {
 		for i := range 20 {
 			waits = append(waits, beside(func() { p.Submit(t.Context(), numbered(i)) }))
 			want = append(want, fmt.Sprintf("Subject: %d\r\n\r\nHello.\r\n", i))
-			require.Equal(t, submit.PoolStats{Open: 1, Waiting: i}, moment(p))
+			require.Equal(t, submit.PoolStats{Open: 1, InFlight: 1, Waiting: i}, moment(p))
 		}
 		for _, wait := range waits {
 			wait()
@@ -197,13 +197,13 @@ func TestPoolWaitingRespectsContext(t *testing.T) {
 		e := asError(t, err)
 		require.Equal(t, submit.Endpoint{Service: submit.Submissions, Host: host, Port: 465}, e.Endpoint)
 		require.Zero(t, e.Phase)
-		require.Equal(t, submit.PoolStats{Open: 1}, moment(p))
+		require.Equal(t, submit.PoolStats{Open: 1, InFlight: 1}, moment(p))
 
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err = p.Submit(ended, letter())
 		require.ErrorIs(t, err, context.Canceled)
-		require.Equal(t, submit.PoolStats{Open: 1}, moment(p))
+		require.Equal(t, submit.PoolStats{Open: 1, InFlight: 1}, moment(p))
 		wait()
 		require.Equal(t, 1, c.called())
 	})
@@ -337,7 +337,7 @@ func TestPoolClose(t *testing.T) {
 		_, err := p.Submit(t.Context(), letter())
 		requireMeans(t, err, "Closed")
 		require.Contains(t, asError(t, err).Error(), "pool is closed")
-		require.Equal(t, submit.PoolStats{Open: 1}, moment(p))
+		require.Equal(t, submit.PoolStats{Open: 1, InFlight: 1}, moment(p))
 		first()
 		for _, wait := range closings {
 			wait()
@@ -467,7 +467,7 @@ func TestPoolStats(t *testing.T) {
 		require.Zero(t, moment(p))
 		must(t, p) // there is one at a time until one has authenticated
 		var waits []func()
-		for i, want := range []submit.PoolStats{{Open: 1}, {Open: 2}, {Open: 2, Waiting: 1}, {Open: 2, Waiting: 2}} {
+		for i, want := range []submit.PoolStats{{Open: 1, InFlight: 1}, {Open: 2, InFlight: 2}, {Open: 2, InFlight: 2, Waiting: 1}, {Open: 2, InFlight: 2, Waiting: 2}} {
 			waits = append(waits, beside(func() { must(t, p) }))
 			require.Equal(t, want, moment(p), i)
 		}

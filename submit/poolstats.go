@@ -5,7 +5,7 @@ type PoolStats struct {
 	Open     int // sessions: being opened, in use and idle
 	Idle     int // sessions that wait for a message
 	Waiting  int // messages that wait for a session
-	InFlight int // messages that were sent together with others, and have no answer yet
+	InFlight int // messages that have a session, or one that is being opened for them, and no answer yet
 
 	Dialled   uint64 // sessions that were opened
 	Accepted  uint64 // messages with a receipt
@@ -42,7 +42,7 @@ func (p *Pool) Stats() PoolStats {
 	defer p.mu.Unlock()
 	c := p.count
 	return PoolStats{
-		Open: p.open, Idle: len(p.idle), Waiting: len(p.waiting), InFlight: p.inFlight,
+		Open: p.open, Idle: len(p.idle), Waiting: len(p.waiting), InFlight: p.inFlight + int(p.leading.Load()),
 		Dialled: c.dialled, Accepted: c.accepted, Failed: c.failed, Uncertain: c.uncertain, Again: c.again,
 	}
 }

@@ -21,7 +21,8 @@ type Transport interface {
 	// ctx governs dialing only, as in [net.Dialer.DialContext].
 	Dial(ctx context.Context) (*Session, error)
 
-	// Endpoint says where Dial connects, for reports and logs.
+	// Endpoint says where Dial connects, for reports and logs. It must not block,
+	// nor call a Pool that has the transport: it may be called under its lock.
 	Endpoint() Endpoint
 }
 
