@@ -155,6 +155,18 @@ func (r *run) forget(w *waiter) {
 	}
 }
 
+// room is how many messages may be under way now. The pool's mu is held.
+func (r *run) room() int { return r.p.capacity.window(r.s, r.p.window()) }
+
+// broke is for a connection that was lost with messages in doubt.
+func (r *run) broke() {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	if !r.cut {
+		r.p.capacity.broke(r.s)
+	}
+}
+
 // isCut reports whether the connection was cut from here: its loss tells nothing of
 // the server.
 func (r *run) isCut() bool {
@@ -170,6 +182,9 @@ func (r *run) settle(w *waiter, receipt *Receipt, err error) {
 	p.inFlight--
 	if err == nil {
 		r.s.taken++
+	}
+	if !isUncertain(err) {
+		p.capacity.settles(r.s, p.window())
 	}
 	gone := w.gone // leave has said what became of it
 	if !gone {

@@ -113,6 +113,9 @@ func (r *run) finish(at *passenger, w *waiter) *passenger {
 		if next != nil && isUncertain(err) && !r.isCut() {
 			s.learnt.suspect(r.s.since) // it may have been too much for the server: Dovecot 2.4.1 panics, each time
 		}
+		if isUncertain(err) {
+			r.broke()
+		}
 		r.unended(at, err)
 		if next != nil {
 			r.again(next.w) // of which nothing can have been taken

@@ -98,7 +98,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 		list = r.take(list, first)
 	}
 	for !w.dead {
-		most := p.window()
+		most := r.room()
 		w.open = w.open || w.inFlight() <= most/2
 		for w.open && w.inFlight()+len(list) < most {
 			next := r.nextIf(r.s.windows)
@@ -212,7 +212,7 @@ func (r *run) passed() {
 	w.fifo[w.head] = passenger{}
 	w.head++
 	left := w.inFlight()
-	if left == 0 && w.starved || w.full && left <= r.p.window()/2 {
+	if left == 0 && w.starved || w.full && left <= r.room()/2 {
 		r.more.Signal()
 	}
 }
@@ -278,6 +278,8 @@ func (r *run) wrecked(err error) {
 		list   = r.window.fifo[r.window.head:]
 		closed = r.window.farewell // and then it has taken nothing that came behind
 		rest   []*waiter
+
+		doubtful bool
 	)
 	for _, at := range list {
 		no := at.t.refusal()
@@ -290,10 +292,14 @@ func (r *run) wrecked(err error) {
 			err := at.t.doubt(r.s.failure(PhaseVerdict, err).Err)
 			at.t.step(PhaseVerdict, err)
 			r.settle(at.w, nil, err)
+			doubtful = true
 		default:
 			rest = append(rest, at.w)
 		}
 	}
 	r.window.fifo, r.window.head = nil, 0
+	if doubtful {
+		r.broke()
+	}
 	r.again(rest...)
 }
