@@ -13,6 +13,61 @@ import (
 // chunking reports whether messages are sent with BDAT (RFC 3030) instead of DATA.
 func (s *Session) chunking() bool { return s.ext.Has("CHUNKING") && !s.learnt.is(noChunks) }
 
+// chunks reports whether a message goes by BDAT, and whether the server has to prove
+// first that it knows BDAT.
+//
+// One that offers CHUNKING and does not know BDAT reads what comes behind it for
+// commands, in a session that has authenticated, and a message may be a stranger's: a
+// contact form's, say. No message is taken without one of three commands (see
+// hasOrder), so that one with such a line in it goes by DATA until the server is known
+// to know BDAT; or, if it can go by BDAT only, behind a chunk that is empty. Whatever
+// else a line may be taken for sends nothing. RSET, MAIL and RCPT begin and end what is
+// not sent, VRFY or AUTH are answered, QUIT and STARTTLS end the session: the replies
+// are more than were asked for, by which the session is known to be out of step.
+func (s *Session) chunks(p *parcel) (chunked, wary bool) {
+	switch {
+	case !s.chunking():
+		return false, false
+	case s.learnt.is(chunksWork) || !p.body.orders():
+		return true, false
+	case p.mail.Body == smtp.BodyBinaryMIME:
+		return true, true
+	}
+	return false, false
+}
+
+// flightWithProof is flight for a message of which nothing may leave before the server
+// has taken a chunk: one of nothing, which RFC 3030, section 2, allows.
+func (t *transaction) flightWithProof() error {
+	tail := t.tail
+	t.tail = proofTail
+	var err error
+	if t.s.ext.Has("PIPELINING") {
+		err = t.atOnce()
+	} else if err = t.oneByOne(); err == nil && !t.stray && !t.pointless() {
+		if err = t.s.conn.Queue("BDAT", "0"); err == nil {
+			err = t.send(len(t.p.to) + 1)
+		}
+	}
+	if err != nil || t.stray || t.refusal() != nil || t.data.Class() != 2 {
+		return err
+	}
+	t.s.learnt.note(chunksWork)
+	t.tail, t.wary, t.data = tail, false, wire.Reply{}
+	if tail != chunkTail && tail != lastTail {
+		return nil
+	}
+	t.queueMessage()
+	return t.send(len(t.p.to) + 1)
+}
+
+// tooWary is the error of a message whose envelope is behind the end of another, where
+// there is no way to wait for the proof.
+func (t *transaction) tooWary() error {
+	return &Error{Endpoint: t.s.endpoint, Phase: PhaseBody, Err: &cause{meaning: ErrTemporary,
+		text: "message has a line that could be taken for a command, and the server has not shown yet that it knows BDAT"}}
+}
+
 // fresh is how long after its last word a connection is not doubted.
 const fresh = 2 * time.Second
 
@@ -111,7 +166,7 @@ func (t *transaction) isStranger(r wire.Reply) bool {
 // aside notes what a chunk was answered whose message was refused before.
 func (t *transaction) aside() {
 	switch {
-	case t.tail != chunkTail && t.tail != lastTail:
+	case t.tail < proofTail:
 	case t.data.Class() == 2:
 		t.s.learnt.note(chunksWork)
 	case t.isStranger(t.data):

@@ -48,8 +48,9 @@
 // when all were accepted. So does a message on a session that had been silent for
 // two seconds: what is sent whole into a dead connection is in doubt. Larger ones
 // wait for the recipients, and then stream. A server that offers CHUNKING and does
-// not know BDAT gets DATA, and [Quirks] remember that; Config.Without masks what a
-// server offers.
+// not know BDAT gets DATA, and [Quirks] remember that; until it is known to know it, a
+// message with a line that it might take for DATA, and so send, goes by DATA as well.
+// Config.Without masks what a server offers.
 //
 // A [Pool] that has more messages than sessions does not wait for one to be settled
 // before it begins the next: the next envelope is in the flight that ends the

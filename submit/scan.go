@@ -13,6 +13,9 @@ type scan struct {
 	counted bool // bare is known
 	bare    int  // CR and LF that are no halves of a CRLF; each is sent as one
 
+	heeded bool // orders is known
+	orders bool // a line could be an order to take a message
+
 	read       bool // the following are known
 	eightBit   bool
 	headerUTF8 bool
@@ -25,6 +28,15 @@ func (s *source) bare() int {
 		s.scan.counted, s.scan.bare = true, wire.BareLineEnds(s.head)
 	}
 	return s.scan.bare
+}
+
+// orders reports whether a server that takes the head for commands could find one
+// that orders it to take a message.
+func (s *source) orders() bool {
+	if !s.scan.heeded {
+		s.scan.heeded, s.scan.orders = true, hasOrder(s.head)
+	}
+	return s.scan.orders
 }
 
 // octets looks for those above 127.

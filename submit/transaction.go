@@ -24,6 +24,7 @@ type transaction struct {
 	end   int64           // mark of the end of the message, if that is the tail
 
 	chunked bool // it goes by BDAT, whatever is learnt of that meanwhile
+	wary    bool // but for none of it before the server has shown that it knows BDAT
 
 	// What the server answered.
 	mail     wire.Reply
@@ -43,6 +44,7 @@ type tail int
 const (
 	noTail    tail = iota
 	dataTail       // DATA
+	proofTail      // a chunk of nothing: see prove
 	chunkTail      // all of the message, without its end
 	lastTail       // all of the message, and its end
 )
@@ -87,7 +89,8 @@ func (s *Session) attempt(ctx context.Context, p *parcel) (*Receipt, error) {
 // begin makes the transaction of p, if the server can take it at all.
 func (s *Session) begin(ctx context.Context, p *parcel) (*transaction, error) {
 	t := &p.transaction
-	*t = transaction{s: s, p: p, ctx: ctx, chunked: s.chunking(), seen: s.observed(ctx), began: time.Now(), e: envelope{params: t.e.params[:0]}}
+	*t = transaction{s: s, p: p, ctx: ctx, seen: s.observed(ctx), began: time.Now(), e: envelope{params: t.e.params[:0]}}
+	t.chunked, t.wary = s.chunks(p)
 	err := s.envelope(&t.e, p)
 	if err == nil && s.spent() {
 		err = &Error{Endpoint: s.endpoint, Phase: PhaseSender, Err: &cause{meaning: ErrTemporary,
@@ -184,7 +187,7 @@ func (t *transaction) offered(err error) error {
 	switch t.tail {
 	case lastTail:
 		return nil
-	case chunkTail:
+	case proofTail, chunkTail:
 		return t.chunkAnswer(t.data)
 	case dataTail:
 	case noTail:
@@ -211,7 +214,7 @@ func (t *transaction) outOfStep() error {
 		return err
 	}
 	phase := PhaseRecipient
-	if t.tail == chunkTail && t.data.Code != 0 {
+	if t.isUnended() && t.data.Code != 0 {
 		phase = PhaseBody
 	}
 	e := &Error{Endpoint: t.s.endpoint, Phase: phase, Err: err}
@@ -223,8 +226,12 @@ func (t *transaction) outOfStep() error {
 // said before the connection was lost. What was not sent can be refused, but not
 // taken.
 func (t *transaction) isAnswered() bool {
-	return (t.tail == chunkTail || t.tail == lastTail) && (t.data.Class() > 3 || t.data.Class() == 2 && t.ended())
+	return t.tail >= proofTail && (t.data.Class() > 3 || t.data.Class() == 2 && t.ended())
 }
+
+// isUnended reports whether what stands behind the recipients is by BDAT, and not the
+// end of the message.
+func (t *transaction) isUnended() bool { return t.tail == proofTail || t.tail == chunkTail }
 
 // ended reports whether the end of the message left with the recipients, or may
 // have.
@@ -251,9 +258,16 @@ func (t *transaction) limit() time.Duration { return t.s.config.Timeouts.command
 // flight sends the commands, all at once or one by one.
 func (t *transaction) flight() error {
 	t.s.dirty = true
-	if t.s.ext.Has("PIPELINING") {
+	switch {
+	case t.wary:
+		return t.flightWithProof()
+	case t.s.ext.Has("PIPELINING"):
 		return t.atOnce()
 	}
+	return t.oneByOne()
+}
+
+func (t *transaction) oneByOne() error {
 	for i := -t.reset; i <= len(t.p.to); i++ {
 		if err := t.queue(i); err != nil {
 			return err
@@ -274,6 +288,11 @@ func (t *transaction) atOnce() error {
 	if err := t.queueAll(); err != nil {
 		return err
 	}
+	return t.send(-t.reset)
+}
+
+// send sends what is queued, the commands of the transaction from one on.
+func (t *transaction) send(first int) error {
 	limits := wire.Limits{Write: t.limit(), Reply: t.limit(), Last: t.limit()}
 	if t.tail == chunkTail || t.tail == lastTail {
 		limits.Write = t.s.config.Timeouts.data()
@@ -281,7 +300,7 @@ func (t *transaction) atOnce() error {
 	if t.tail == lastTail {
 		limits.Last = t.s.config.Timeouts.verdict()
 	}
-	err := t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(i-t.reset, r) })
+	err := t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(first+i, r) })
 	if err == nil {
 		t.look()
 	}
@@ -309,11 +328,22 @@ func (t *transaction) queueAll() error {
 	case noTail:
 	case dataTail:
 		return t.s.conn.Queue("DATA")
+	case proofTail:
+		return t.s.conn.Queue("BDAT", "0")
 	case chunkTail, lastTail:
-		t.s.conn.QueueChunk(t.p.body.head, t.p.form(), t.tail == lastTail)
-		t.end = t.s.conn.Mark()
+		if t.wary {
+			t.s.conn.Drop()
+			return t.tooWary()
+		}
+		t.queueMessage()
 	}
 	return nil
+}
+
+// queueMessage adds all of the message, with its end or without.
+func (t *transaction) queueMessage() {
+	t.s.conn.QueueChunk(t.p.body.head, t.p.form(), t.tail == lastTail)
+	t.end = t.s.conn.Mark()
 }
 
 // replies is how many replies the flight of queueAll has.
@@ -437,7 +467,7 @@ func (t *transaction) waitingFor() Phase {
 		return PhaseRecipient
 	}
 	switch {
-	case t.tail == chunkTail:
+	case t.isUnended():
 		return PhaseBody
 	case t.tail == lastTail:
 		return PhaseVerdict

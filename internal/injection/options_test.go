@@ -174,7 +174,7 @@ func TestNumbersAreDigits(t *testing.T) {
 func TestServerPutsNothingIntoCommands(t *testing.T) {
 	for _, offer := range []string{"SIZE 30\x00X", "SIZE 30 X=1", "SIZE 20\r", "SIZE -1", "SIZE 1e1", "SIZE 0x10", "SIZE 99999999999999999999", "SIZE +26", "SIZE \u0666"} {
 		w := newWitness(t, "PIPELINING", offer)
-		s := w.session(t)
+		s := w.newSession(t)
 		_, err := s.Submit(t.Context(), letter())
 		lines, _ := w.read()
 		if err != nil {

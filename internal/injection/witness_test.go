@@ -39,8 +39,9 @@ type witness struct {
 	offers []string
 
 	// To be set before anybody calls.
-	answer func(line string) string // in place of the usual; "" is the usual
-	behind string                   // cleartext, in one segment with the 220 to STARTTLS
+	answer func(line string) string              // in place of the usual; "" is the usual
+	line   func(in *bufio.Reader) (string, bool) // reads one, in place of the usual; or nil
+	behind string                                // cleartext, in one segment with the 220 to STARTTLS
 
 	mu    sync.Mutex // guards the fields below
 	calls int
@@ -126,7 +127,11 @@ func (d *desk) say(reply string) bool {
 
 // one attends to one line.
 func (d *desk) one() bool {
-	line, ok := upTo(d.in, "\r\n")
+	read := d.line
+	if read == nil {
+		read = func(in *bufio.Reader) (string, bool) { return upTo(in, "\r\n") }
+	}
+	line, ok := read(d.in)
 	if !ok {
 		return false
 	}
@@ -259,8 +264,19 @@ func (w *witness) transport(c submit.Config) *submit.ImplicitTLS {
 	return &submit.ImplicitTLS{Host: host, Config: c}
 }
 
-// session returns a session that ends with the test.
+// session returns a session that ends with the test, and has carried a message: so the
+// server is known to know BDAT, if it offers that, and further ones go by it.
 func (w *witness) session(t *testing.T, without ...string) *submit.Session {
+	t.Helper()
+	s := w.newSession(t, without...)
+	_, err := s.Submit(t.Context(), letter())
+	require.NoError(t, err)
+	w.read()
+	return s
+}
+
+// newSession returns a session with nothing known of the server.
+func (w *witness) newSession(t *testing.T, without ...string) *submit.Session {
 	t.Helper()
 	s, err := w.transport(w.config(without...)).Dial(t.Context())
 	require.NoError(t, err)
