@@ -16,8 +16,9 @@ type Credentials interface {
 	// Exchange picks one of the mechanisms the server offers and starts a
 	// fresh exchange. It is called after TLS is in place and verified, once
 	// per session; a second time only when the server said that it does not
-	// support the mechanism after all (RFC 4954, section 4, replies 504 and
-	// 534), then without that mechanism in server.Mechanisms.
+	// support the mechanism after all (RFC 4954, section 4, reply 504; and 534,
+	// if nothing secret was said by then), then without that mechanism in
+	// server.Mechanisms.
 	//
 	// It returns an error that wraps [ErrNoMechanism] if none of them fits. The
 	// context is that of the whole exchange, and may be kept until its end.

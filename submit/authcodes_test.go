@@ -51,6 +51,9 @@ func TestMeaningOfAuthReplies(t *testing.T) {
 		{"535-5.7.8 a\n550 5.7.8 b", "Protocol", false},
 	} {
 		for _, before := range []int{0, 2} { // challenges
+			if before > 0 && strings.HasPrefix(test.reply, "534") {
+				test.next = false // the password was shown
+			}
 			replies := append([]string{"334 ", "334 "}[:before:before], test.reply, "501 5.7.0 cancelled", "334 ", "334 ", "501 5.7.0 cancelled")
 			if test.next {
 				replies = append(replies[:before+1], "535 5.7.8 and no by PLAIN")

@@ -69,7 +69,7 @@ func (s *Session) tryMechanisms(ctx context.Context) error {
 		if slices.Contains(tried, x.name) {
 			return refused
 		}
-		if refused = x.run(first); !isUnsupported(refused) {
+		if refused = x.run(first); !x.mayGoOn(refused) {
 			return x.renew(ctx, refused)
 		}
 		tried = append(tried, x.name)
@@ -168,11 +168,22 @@ func isOutage(err error) bool {
 		errors.As(err, &says) && says.Temporary()
 }
 
-// isUnsupported tells that another mechanism may do: RFC 4954, section 4 and
-// section 6. Nothing else does; a 535 least of all.
-func isUnsupported(err error) bool {
+// mayGoOn tells that another mechanism may do: RFC 4954, section 4 and section 6.
+// Nothing else does; a 535 least of all. A 534, that a mechanism is too weak, does
+// if nothing was shown by it: Gmail says so of a password that it saw and will not
+// have ("application-specific password required"), by whatever mechanism.
+func (x *exchange) mayGoOn(err error) bool {
 	var e *Error
-	return errors.As(err, &e) && e.Reply != nil && (e.Reply.Code == 504 || e.Reply.Code == 534)
+	if !errors.As(err, &e) || e.Reply == nil {
+		return false
+	}
+	return e.Reply.Code == 504 || e.Reply.Code == 534 && !(x.spoke && showsSecret(x.name))
+}
+
+// showsSecret reports whether what a mechanism has the client say is a secret, or may
+// be: that of one which is not known here.
+func showsSecret(mechanism string) bool {
+	return !strings.HasPrefix(mechanism, "SCRAM-") && mechanism != "CRAM-MD5" && mechanism != "EXTERNAL"
 }
 
 // remark adds to the server's reply what else is known.

@@ -87,7 +87,7 @@ func (x *trial) checkLogins() {
 			tries++
 			for k := s.base() + i; k < len(replies); k++ { // perhaps behind challenges
 				if c := replies[k].code; c/100 != 3 {
-					if c == 504 || c == 534 || x.setting.login() == byToken {
+					if c == 504 || x.setting.login() == byToken {
 						others++
 					}
 					break

@@ -61,9 +61,9 @@ func logins() (all []crime) {
 		row{name: "the password quoted unasked", does: does{login: says("235 yes", "421 "+echoes)}, want: fails(stops, submit.PhaseSender, submit.ErrTemporary)},
 		row{name: "the password quoted in two codes", does: does{login: says("235-"+echoes, "535 "+echoes)}, want: odd},
 	)
+	add(setting{}, row{name: "another password, please", does: does{login: says("534-5.7.9 Application-specific password required.", "534 5.7.9 see the web")}, want: no})
 	add(setting{logins: 2},
 		row{name: "no mechanism after all", does: does{login: says("504 5.5.4 not that one")}, want: no},
-		row{name: "a stronger mechanism, please", does: does{login: says("534 5.7.9 another")}, want: no},
 		row{name: "not this, then refused", does: does{login: only(1, says("504 5.5.4 another"))}, want: taken()},
 		row{name: "not this, and another password asked for", does: does{
 			login: only(1, says("504 5.5.4 another")), response: says("535 5.7.8 no")}, want: no},

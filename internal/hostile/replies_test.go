@@ -159,7 +159,7 @@ func (p place) says(n int) crime {
 		m = octets(p.good + "\r\n")
 	}
 	c := crime{row{fmt.Sprintf("code %03d to %s", n, p.moment), on, does{p.moment: m}, p.judges(n)}, setting{kind: oneOfMany}}
-	if p.moment == login && (n == 504 || n == 534) {
+	if p.moment == login && n == 504 {
 		c.logins = 2 // PLAIN, and then LOGIN
 	}
 	return c
