@@ -153,7 +153,7 @@ func TestSequences(t *testing.T) {
 	play("one behind the other", plain, together(true), func(b *batch) client { return b.all })
 	play("in lock-step", lockStep, together(false), func(b *batch) client { return b.all })
 	play("a window of chunks", chunks, windows(), func(b *batch) client { return b.all })
-	t.Logf("%d cases", cases)
+	t.Logf("%d hostile sequences, of several messages each", cases)
 	require.GreaterOrEqual(t, cases, 262, "cases have been lost")
 }
 

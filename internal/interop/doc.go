@@ -4,7 +4,7 @@
 // It has tests only, and they stand behind a build tag, since they need a Linux
 // machine, root, and the Debian mirror that apt knows:
 //
-//	go test -count=1 -timeout 10m -tags interop ./internal/interop/...
+//	go test -count=1 -timeout 20m -tags interop ./internal/interop/...
 //
 // Where the servers cannot be had the test says why. It fails there if CI=true,
 // and is skipped otherwise.
