@@ -6,7 +6,7 @@
 // Mailport's own voices are the ways in which it hands over a message: in one flight
 // with DATA or in chunks, without the end until all recipients are accepted, command by
 // command, and many in a window. One more voice is go-smtp's client, which shares
-// nothing with mailport; where that is known to do something else, voices_test.go
+// nothing with mailport; where that is known to do something else, voice_test.go
 // evens it out and says why.
 //
 // A message is made from a seed and its number, so what fails can be had again:

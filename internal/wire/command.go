@@ -19,9 +19,10 @@ const (
 // errControl is what keeps a caller's string from becoming a command of its own.
 var errControl = errors.New("control character in a command")
 
-// appendCommand appends one command line to dst. Everything that is ever said
-// to a server, but for the message and the lines of an authentication exchange,
-// goes through here: no argument can end the line, and none can become two.
+// appendCommand appends one command line to dst. What is ever said to a server, but
+// for messages, the lines of an authentication exchange, and MAIL, RCPT and BDAT, which
+// are put together below from what has been read, goes through here: no argument can
+// end the line, and none can become two.
 func appendCommand(dst []byte, verb string, args ...string) ([]byte, error) {
 	start := len(dst)
 	dst, err := appendWord(dst, verb)

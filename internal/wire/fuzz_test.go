@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"strings"
@@ -34,6 +35,12 @@ func FuzzReply(f *testing.F) {
 			return
 		}
 		require.Equal(t, rest, slowRest)
+		var before seen
+		for range 3 { // as a session reads what it knows already
+			known, err := readReplyOf(bufio.NewReaderSize(bytes.NewReader(data), MaxLine), MaxLine, &before, nil)
+			require.NoError(t, err)
+			require.Equal(t, r, known)
+		}
 		taken := data[:len(data)-len(rest)]
 		require.Equal(t, byte('\n'), taken[len(taken)-1])
 		require.LessOrEqual(t, len(taken), MaxReply)
@@ -171,8 +178,12 @@ func FuzzPath(f *testing.F) {
 		out, err := appendCommand(nil, "RCPT", "TO:<"+p.String()+">", "NOTIFY=NEVER")
 		if err != nil {
 			require.Greater(t, 2*len(s)+100, MaxCommand, "only length is refused: %q", s)
+			require.Error(t, new(Conn).QueueRcpt(p, []string{"NOTIFY=NEVER"}))
 			return
 		}
+		var c Conn
+		require.NoError(t, c.QueueRcpt(p, []string{"NOTIFY=NEVER"}))
+		require.Equal(t, out, c.out, "said in two ways")
 		line := string(out)
 		require.Equal(t, len(line)-2, strings.IndexAny(line, "\r\n"))
 		local, domain, rest := mailbox(t, strings.TrimPrefix(line, "RCPT TO:<"))
