@@ -55,6 +55,8 @@
 // A [Pool] that has more messages than sessions does not wait for one to be settled
 // before it begins the next: the next envelope is in the flight that ends the
 // message before, and with CHUNKING up to Pool.Window whole messages are under way.
+// That goes for messages of up to 64 KiB and twelve recipients; in a window are those
+// with one, and those with up to a hundred that are Partial.
 // Servers that offer PIPELINING and lose what comes behind the end of a message are
 // found out by the first one, at no risk, and remembered for an hour. Those that break
 // the connection instead, before a verdict, are found out when they do so twice in a

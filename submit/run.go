@@ -85,15 +85,24 @@ const mostTogether = 100
 // of others, and that is one transaction.
 func (p *Pool) carries(s *pooled, letter *parcel) bool {
 	return s.windows(letter) || s.ext.Has("PIPELINING") && !s.learnt.is(noAhead) && s.entered &&
-		letter.body.whole && len(letter.to) <= s.atOnce(mostBeside)
+		letter.body.whole && len(letter.to) <= s.atOnce(mostBeside) || s.learns(letter)
 }
 
 // windows reports whether a message can be one of several that are sent without
 // waiting for the outcome of any: whose envelope and body are one flight. That the
 // server can do so is known from having tried.
 func (s *pooled) windows(letter *parcel) bool {
-	return s.chunking() && s.ext.Has("PIPELINING") && s.entered &&
-		s.learnt.is(chunksWork) && s.learnt.is(aheadWorks) && !s.learnt.is(noAhead) &&
+	return s.learnt.is(aheadWorks) && s.fitsWindow(letter)
+}
+
+// learns is for a message that could be in a window, if it were known that the server
+// can do so. A part of its envelope is enough to find that out.
+func (s *pooled) learns(letter *parcel) bool {
+	return !s.learnt.is(aheadWorks) && s.fitsWindow(letter)
+}
+
+func (s *pooled) fitsWindow(letter *parcel) bool {
+	return s.chunking() && s.ext.Has("PIPELINING") && s.entered && s.learnt.is(chunksWork) && !s.learnt.is(noAhead) &&
 		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(mostTogether))
 }
 

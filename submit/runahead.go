@@ -84,7 +84,8 @@ func (r *run) follower() *waiter {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	w := r.nextIf(func(letter *parcel) bool {
-		return r.p.carries(r.s, letter) && !r.s.windows(letter) && !r.s.learnt.is(noAhead) && len(letter.to) <= mostBeside
+		return r.p.carries(r.s, letter) && !r.s.windows(letter) && !r.s.learnt.is(noAhead) &&
+			(len(letter.to) <= mostBeside || r.s.learns(letter))
 	})
 	if w != nil {
 		r.p.spread()
@@ -160,12 +161,57 @@ func (r *run) queue(w *waiter) *passenger {
 		return nil
 	}
 	t.tail, t.reset = t.planAhead(), r.s.due()
-	if err := t.queueAll(); err != nil {
+	if len(w.letter.to) > mostBeside {
+		err = t.queueHead()
+	} else {
+		err = t.queueAll()
+	}
+	if err != nil {
 		r.settle(w, nil, err)
 		return nil
 	}
 	r.behind = true
 	return r.seat(w, t)
+}
+
+// queueHead is queueAll for what may be sent while nobody reads: the beginning of a
+// long envelope.
+func (t *transaction) queueHead() error {
+	for i := -t.reset; i <= mostBeside; i++ {
+		if err := t.queue(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// heads is how many replies there are to what was sent behind the end of a message.
+func (t *transaction) heads() int {
+	if len(t.p.to) > mostBeside {
+		return t.reset + 1 + mostBeside
+	}
+	return t.replies()
+}
+
+// rest sends what queueHead left out, unless it is known that the message will not be
+// taken.
+func (t *transaction) rest() error {
+	if t.mail.Class() != 2 {
+		return nil
+	}
+	for i := mostBeside + 1; i <= len(t.p.to); i++ {
+		if err := t.queue(i); err != nil {
+			return err
+		}
+	}
+	t.s.conn.QueueChunk(t.p.body.head, t.p.form(), false)
+	t.end = t.s.conn.Mark()
+	limits := wire.Limits{Write: t.s.config.Timeouts.data(), Reply: t.limit(), Last: t.limit()}
+	err := t.s.conn.SendWithin(limits, func(i int, r wire.Reply) { t.answer(mostBeside+1+i, r) })
+	if err == nil {
+		t.look()
+	}
+	return err
 }
 
 // seat makes a passenger where the one before the last was, of which nothing is
@@ -208,7 +254,7 @@ func (r *run) answered(next *passenger) *passenger {
 		limit = patience
 	}
 	t.began = time.Now()
-	for i := range t.replies() {
+	for i := range t.heads() {
 		reply, err := s.conn.ReadReply(limit)
 		switch {
 		case err != nil && isTimeout(err) && proven && i == 0:
@@ -228,6 +274,9 @@ func (r *run) answered(next *passenger) *passenger {
 		}
 		t.answer(i-t.reset, reply)
 	}
+	if len(t.p.to) > mostBeside {
+		return r.answeredHead(next)
+	}
 	at := r.accepted(next, nil)
 	switch {
 	case proven:
@@ -238,6 +287,19 @@ func (r *run) answered(next *passenger) *passenger {
 	}
 	s.learnt.clear()
 	return at
+}
+
+// answeredHead is for the beginning of an envelope that was answered behind the end
+// of a message: that is known now, and the rest goes by itself.
+func (r *run) answeredHead(next *passenger) *passenger {
+	switch {
+	case next.t.accepted == 0:
+	case r.s.conn.Surplus():
+		return r.outOfStep(next)
+	default:
+		r.s.learnt.clear()
+	}
+	return r.accepted(next, next.t.rest())
 }
 
 // patienceAhead is how long to wait, the first time, for an answer to what came

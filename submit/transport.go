@@ -92,10 +92,14 @@ type Config struct {
 	Timeouts Timeouts
 
 	// Logger gets a record of each step at debug level and of each submission
-	// whose outcome is uncertain at warning level. Nil means none.
+	// whose outcome is uncertain at warning level. Nil means none. Its handler must not
+	// panic, see Trace.
 	Logger *slog.Logger
 
-	// Trace, if not nil, is called after every step. Calls may come concurrently.
+	// Trace, if not nil, is called after every step. Calls may come concurrently. It
+	// must not panic: where messages share a session of a [Pool], it is called by none
+	// of the goroutines that submit, and nobody there could recover. That goes for
+	// [WithTrace] as well.
 	Trace func(context.Context, Event)
 
 	// Quirks remember of servers what they offer and do not do, for all transports
