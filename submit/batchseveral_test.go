@@ -24,6 +24,9 @@ func several(n int) func(i int, m *submit.Message) {
 // server before the first of them.
 func TestRoundTripsOfMessagesForSeveral(t *testing.T) {
 	for _, to := range []int{1, 2, 12, 13, 14, 50, 100} {
+		if raced && to != 13 {
+			continue
+		}
 		d := newDepot("CHUNKING")
 		withDepot(t, d, func(t *testing.T, w *world) {
 			p := w.poolOf(1)

@@ -97,9 +97,8 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Trace, if not nil, is called after every step. Calls may come concurrently. It
-	// must not panic: where messages share a session of a [Pool], it is called by none
-	// of the goroutines that submit, and nobody there could recover. That goes for
-	// [WithTrace] as well.
+	// must not panic, and nor must that of [WithTrace]: where messages share a session
+	// of a [Pool], a goroutine of the pool's calls it, and its panic ends the process.
 	Trace func(context.Context, Event)
 
 	// Quirks remember of servers what they offer and do not do, for all transports
