@@ -46,6 +46,7 @@ func waits(d time.Duration) move { return func(*villain) { time.Sleep(d) } }
 // below says octets in cleartext, as anybody in between can.
 func below(s string) move {
 	return func(v *villain) {
+		v.evidence.watchHeap()
 		if _, err := v.raw.Write([]byte(s)); err != nil {
 			v.over = true
 		}

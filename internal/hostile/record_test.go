@@ -156,6 +156,7 @@ func seals(kind byte, payload string) move {
 		if !ok {
 			panic(fmt.Sprintf("%s: records are written by crypto/tls", v.now))
 		}
+		v.evidence.watchHeap()
 		if _, err := v.raw.Write(s.seal(kind, payload)); err != nil {
 			v.over = true
 		}

@@ -343,7 +343,7 @@ func requireLegible(t *testing.T, text string) {
 	}
 }
 
-// checkHeap holds promise 10, for who watched.
+// checkHeap holds promise 10, at each moment at which a server said something.
 func (x *trial) checkHeap(before uint64) {
 	for _, v := range x.all() {
 		if v.evidence.heap > before {

@@ -123,6 +123,7 @@ func (e *ear) Read(p []byte) (int, error) {
 
 // say says octets as they are.
 func (v *villain) say(octets string) {
+	v.evidence.watchHeap()
 	if v.over {
 		return
 	}
