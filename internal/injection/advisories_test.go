@@ -3,6 +3,7 @@ package injection
 import (
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/emersion/go-smtp"
 	"github.com/stretchr/testify/require"
@@ -176,5 +177,34 @@ func TestEndsData(t *testing.T) {
 	}
 	for _, octets := range []string{"", "a", "..\r\n", "\r\n..\r\n", "a.\r\n", ".", "\n.", "\r\n. \r\n", "\r\n.a"} {
 		require.False(t, endsData(octets), "%q", octets)
+	}
+}
+
+// CVE-2025-7962 (Jakarta Mail): of characters that are not ASCII only the low octet was
+// written, and that of some is CR or LF. So an address could end the command.
+func TestCVE20257962(t *testing.T) {
+	w := newWitness(t, everything...)
+	s := w.session(t)
+	for _, ends := range []string{"\u010d\u010a", "\u560d\u560a", "\u010a", "\u020d\u020a", "\U0001f60d\U0001f60a"} {
+		address := "toni" + ends + "RCPT@example.net"
+		_, err := s.Submit(t.Context(), letter(address))
+		require.NoError(t, err)
+		lines, _ := w.read()
+		require.Equal(t, "RCPT TO:<"+address+">", lines[1], "%+q", ends)
+	}
+}
+
+// RUSTSEC-2021-0069 (lettre): a dot that begins the message was not doubled, nor one
+// that begins what is written after a pause; so a message could end itself.
+func TestRUSTSEC20210069(t *testing.T) {
+	for _, way := range ways {
+		w := newWitness(t, everything...)
+		s := w.session(t, way.without...)
+		for _, message := range []string{".\r\n" + second, "Subject: a\r\n\r\n.\r\n" + second, "Subject: a\r\n\r\n..\r\n.\r\n.", ".", ".\r\n"} {
+			submitBy(t, s, way, iotest.OneByteReader(strings.NewReader(message)))
+			requireOneMessage(t, way, w, message)
+			submitBy(t, s, way, strings.NewReader(message))
+			requireOneMessage(t, way, w, message)
+		}
 	}
 }

@@ -17,7 +17,7 @@ func fragments() []string {
 		"\r\n", "\r\n.\r\n", "\r\nRSET\r\n", "\r\nRCPT TO:<evil@example.net>\r\n", ">\r\nDATA\r\n", "\n.\n", "\r\n ",
 		" ", "<", ">", `"`, `\`, `""`, `\"`, `\\`, "@", "@@", ",", ";", ":", "(", ")", "()", "[", "]", "[]", ".", "..", "=", "+", "%", "!",
 		"> SIZE=1", " SMTPUTF8", "> ORCPT=rfc822;evil@example.net", `"> SIZE=1 <"`, "> <", "> BODY=8BITMIME <", "@evil.example>", "@evil.example,", "evil@example.net,",
-		"\u2028", "\u2029", "\u200b", "\u202e", "\ufeff", "\uff1e", "\u3002", "\u00a0", "\ufffd", "\u0130", "\U0001f4a3",
+		"\u2028", "\u2029", "\u200b", "\u202e", "\ufeff", "\uff1e", "\u3002", "\u00a0", "\ufffd", "\u0130", "\U0001f4a3", "\u010a", "\u010d", "\u560a", "\u560d", // of the last four the low octet is LF or CR
 		"\x80", "\xff", "\xc0\x8a", "\xc0\x8d\xc0\x8a", "\xe0\x80\x8a", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xc2", "\xe2\x80",
 		strings.Repeat("x", 65), strings.Repeat(".x", 130), strings.Repeat("x", 2000),
 	}
