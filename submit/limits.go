@@ -138,12 +138,7 @@ var errNotAgain = &cause{meaning: ErrTemporary, text: "too many recipients for o
 // note takes down a transaction that went well. Whom it had no room for comes last.
 func (t *split) note(group *parcel, receipt *Receipt) {
 	t.full = 0
-	refused, overflow := separate(receipt.Refused)
-	t.refused = append(t.refused, refused...)
-	if len(overflow) > 0 {
-		t.most = max(1, len(group.to)-len(receipt.Refused))
-		t.left = t.left.with(overflow)
-	}
+	t.noteRefused(group, receipt.Refused)
 	if t.receipt == nil {
 		t.receipt = receipt
 	} else {
@@ -151,10 +146,26 @@ func (t *split) note(group *parcel, receipt *Receipt) {
 	}
 }
 
+// noteRefused takes down recipients that were refused, and leaves those for which there
+// was no room for another transaction: one of no more than came before the first of them.
+func (t *split) noteRefused(group *parcel, errs []*Error) {
+	refused, overflow := separate(errs)
+	t.refused = append(t.refused, refused...)
+	if len(overflow) > 0 {
+		t.most = min(t.most, group.transaction.room)
+		t.left = t.left.with(overflow)
+	}
+}
+
 // noteFailure takes down one that failed, and reports whether there may be another:
 // if it was recipients that were refused, and all of them.
 func (t *split) noteFailure(ctx context.Context, group *parcel, err error) bool {
 	var e *Error
+	if errors.As(err, &e) && t.s.conn.Broken() == nil && e.Phase == PhaseRecipient && hasOverflow(e.Refused) && !areTooMany(e) {
+		t.mixed, t.full = true, 0
+		t.noteRefused(group, e.Refused) // some were refused for themselves, and had no room left behind them
+		return true
+	}
 	t.giveUp(group, err)
 	switch {
 	case !errors.As(err, &e) || t.s.conn.Broken() != nil:

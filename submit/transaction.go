@@ -30,6 +30,7 @@ type transaction struct {
 	mail     wire.Reply
 	accepted int        // recipients
 	refused  []*Error   // recipients
+	room     int        // recipients before the first for which there was none; or 0
 	data     wire.Reply // to the tail, or to DATA
 	farewell *Error     // a 421, to whichever of them
 	early    wire.Reply // the verdict, where it was heard since the end could not be written in peace
@@ -317,8 +318,18 @@ func (t *transaction) look() {
 	}
 }
 
-// queueAll adds all that leaves together to the next flight.
+// queueAll adds all that leaves together to the next flight, or nothing: what stands
+// there already may be another message's.
 func (t *transaction) queueAll() error {
+	begun := t.s.conn.Stage()
+	err := t.queueEach()
+	if err != nil {
+		t.s.conn.Back(begun)
+	}
+	return err
+}
+
+func (t *transaction) queueEach() error {
 	for i := -t.reset; i <= len(t.p.to); i++ {
 		if err := t.queue(i); err != nil {
 			return err
@@ -331,8 +342,7 @@ func (t *transaction) queueAll() error {
 	case proofTail:
 		return t.s.conn.Queue("BDAT", "0")
 	case chunkTail, lastTail:
-		if t.wary {
-			t.s.conn.Drop()
+		if t.wary || !t.chunked { // which is learnt beside this, too
 			return t.tooWary()
 		}
 		t.queueMessage()
@@ -369,7 +379,6 @@ func (t *transaction) queue(i int) error {
 		err = conn.QueueRcpt(t.p.to[i-1], t.p.rcptParams(i-1))
 	}
 	if err != nil {
-		conn.Drop()
 		return &InvalidError{Field: "Message", Reason: err.Error()}
 	}
 	return nil
@@ -407,6 +416,9 @@ func (t *transaction) answer(i int, r wire.Reply) {
 		e := t.s.refusal(PhaseRecipient, Reply(t.brief(r)))
 		e.Recipient = t.p.as[i-1]
 		t.refused = append(t.refused, e)
+		if t.room == 0 && isTooMany(e) {
+			t.room = max(1, i-1)
+		}
 		t.observe(PhaseRecipient, r, e)
 	}
 }

@@ -43,6 +43,15 @@ func (c *Conn) Queue(verb string, args ...string) error {
 	return nil
 }
 
+// A Stage is how far the next flight has come.
+type Stage struct{ octets, commands int }
+
+// Stage returns how far the next flight has come.
+func (c *Conn) Stage() Stage { return Stage{len(c.out), c.queued} }
+
+// Back forgets what has been queued since a stage of the same flight.
+func (c *Conn) Back(to Stage) { c.out, c.queued = c.out[:to.octets], to.commands }
+
 // Drop forgets what is queued.
 func (c *Conn) Drop() { c.out, c.queued = c.out[:0], 0 }
 
