@@ -24,6 +24,12 @@ type Message struct {
 	// Partial accepts delivery to some recipients when others are refused; the
 	// receipt names those. By default a message goes to everyone in To or to
 	// no one.
+	//
+	// With it, a message for more recipients than the server takes at once goes in
+	// several transactions, all over one session. If that has then carried as many as
+	// the server allows (MAILMAX, RFC 9422), in a [Pool] those before counted, the
+	// recipients that are left are refused with [ErrTemporary], and have to be
+	// submitted again.
 	Partial bool
 
 	// Options are parameters of the MAIL command. What is zero in them, or all
