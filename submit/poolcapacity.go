@@ -30,6 +30,9 @@ func (c *capacity) refused(s *pooled, err error) {
 	if !errors.As(err, &e) || e.Reply == nil || e.Phase >= PhaseBody || e.Reply.Code != 421 && !isFull(*e.Reply) {
 		return
 	}
+	if s.taken == 0 {
+		return // it has not had enough of what it never had
+	}
 	now := time.Now()
 	if c.messages == s.taken {
 		c.until = now.Add(capacityHolds)

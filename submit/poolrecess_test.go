@@ -155,3 +155,32 @@ func TestBatchOutlastsARestart(t *testing.T) {
 		})
 	}
 }
+
+// A session that is told to go away before anything was taken over it says nothing of
+// how much a session can carry.
+func TestNothingTakenIsNoCapacity(t *testing.T) {
+	const n = 40
+	for transfer, offers := range transfers {
+		t.Run(transfer, func(t *testing.T) {
+			d := newDepot(offers...)
+			d.say = func(v *guest, verb, args string) string {
+				switch {
+				case verb == "RCPT" && v.n == 1:
+					return "550 5.1.1 unknown"
+				case verb == "MAIL" && v.n == 1 && v.mails > 1:
+					return "421 4.3.2 restarting" + hangUp
+				}
+				return ""
+			}
+			withDepot(t, d, func(t *testing.T, w *world) {
+				p := w.poolOf(1)
+				list := results(t, p.SubmitAll(t.Context(), posting(n, nil)), n)
+				sum := d.compare(t, list)
+				require.Zero(t, sum.uncertain)
+				require.LessOrEqual(t, sum.failed, 3)
+				require.LessOrEqual(t, d.guests, 3)
+				require.NoError(t, p.Close())
+			})
+		})
+	}
+}
