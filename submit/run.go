@@ -84,6 +84,9 @@ const mostTogether = 100
 // octets are all here, so that no reader of the caller's is waited for amid those
 // of others, and that is one transaction.
 func (p *Pool) carries(s *pooled, letter *parcel) bool {
+	if _, wary := s.chunks(letter); wary {
+		return false
+	}
 	return s.windows(letter) || s.ext.Has("PIPELINING") && !s.learnt.is(noAhead) && s.entered &&
 		letter.body.whole && len(letter.to) <= s.atOnce(mostBeside) || s.learns(letter)
 }

@@ -90,7 +90,7 @@ func TestAllocationsOfAMessage(t *testing.T) {
 				t.Error(err)
 			}
 		}},
-		{"large message", "", 3, func(t *testing.T, c *Conn) { // of any size: the room for a chunk
+		{"large message", "", 4, func(t *testing.T, c *Conn) { // of any size: the room for a chunk, and now and then the reader's goroutine
 			body.Reset(string128)
 			if ended, err := c.WriteChunks(src, Verbatim, false, limit, limit, eachOf); !ended {
 				t.Error(err)
