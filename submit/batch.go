@@ -174,6 +174,8 @@ func (b *batch) pace() error {
 			return waited
 		case <-b.arriving.bell:
 			b.collect()
+		case <-b.arriving.late:
+			b.collect()
 		case <-b.ctx.Done():
 			return b.p.errorFor(wireContext(b.ctx))
 		}
@@ -312,6 +314,8 @@ func (b *batch) wait() {
 	select {
 	case <-b.arriving.bell:
 		b.collect()
+	case <-b.arriving.late:
+		b.collect()
 	case <-b.ctx.Done():
 	}
 }
@@ -405,7 +409,10 @@ func (b *batch) cancel() {
 		}
 	}
 	for b.collect(); len(b.under) > 0; b.collect() { // they know themselves that ctx has ended
-		<-b.arriving.bell
+		select {
+		case <-b.arriving.bell:
+		case <-b.arriving.late:
+		}
 	}
 }
 
@@ -419,6 +426,7 @@ func (b *batch) end() {
 	for b.collect(); len(b.under) > 0; b.collect() {
 		select {
 		case <-b.arriving.bell:
+		case <-b.arriving.late:
 		case <-b.ctx.Done():
 			b.cancel()
 		}

@@ -12,21 +12,25 @@ import (
 const ringPause = time.Millisecond
 
 // arrivals are the messages of a batch that are settled, on their way from the
-// sessions to the goroutine of the loop.
+// sessions to the goroutine of the loop. That waits for the bell and for late, and
+// then collects; either may have come for nothing.
 type arrivals struct {
-	bell  chan struct{} // rung when there is something to collect
-	quick int           // so many are told of at once
+	bell  chan struct{}    // rung when there is something to collect
+	late  <-chan time.Time // there is something that has waited long enough
+	quick int              // so many are told of at once
 
 	mu    sync.Mutex // guards the fields below
 	list  []*waiter
 	under int       // messages that have not been collected
-	rang  time.Time // last
+	told  time.Time // when the bell was rung for the last time
 	timer *time.Timer
-	armed bool // the timer rings
+	due   time.Time // when the timer goes off, or went off
 }
 
 func newArrivals(most int) *arrivals {
-	return &arrivals{bell: make(chan struct{}, 1), quick: max(1, most/4)}
+	timer := time.NewTimer(0)
+	timer.Stop()
+	return &arrivals{bell: make(chan struct{}, 1), late: timer.C, timer: timer, quick: max(1, most/4)}
 }
 
 // expect is for a message that will arrive.
@@ -50,35 +54,17 @@ func (a *arrivals) add(w *waiter) {
 	defer a.mu.Unlock()
 	a.list = append(a.list, w)
 	now := time.Now()
-	pause := ringPause - now.Sub(a.rang)
+	pause := ringPause - now.Sub(a.told)
 	switch {
 	case pause <= 0 || len(a.list) == a.under || len(a.list) >= a.quick:
-		a.ring(now)
-	case a.armed:
-	case a.timer == nil:
-		a.timer = time.AfterFunc(pause, a.late)
-		a.armed = true
-	default:
+		a.told = now
+		select {
+		case a.bell <- struct{}{}:
+		default:
+		}
+	case !now.Before(a.due):
 		a.timer.Reset(pause)
-		a.armed = true
-	}
-}
-
-// late rings for what has waited long enough.
-func (a *arrivals) late() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.armed = false
-	if len(a.list) > 0 {
-		a.ring(time.Now())
-	}
-}
-
-func (a *arrivals) ring(now time.Time) {
-	a.rang = now
-	select {
-	case a.bell <- struct{}{}:
-	default:
+		a.due = now.Add(pause)
 	}
 }
 
@@ -94,10 +80,4 @@ func (a *arrivals) collect(used []*waiter) []*waiter {
 }
 
 // stop is the end: nothing rings any more.
-func (a *arrivals) stop() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.timer != nil {
-		a.timer.Stop()
-	}
-}
+func (a *arrivals) stop() { a.timer.Stop() }

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -445,30 +446,37 @@ func TestBodyInBoundedMemory(t *testing.T) {
 	if *everyOctet {
 		size, most = 1<<30, 16<<20
 	}
-	sink := newSink(t)
-	conn, err := tls.Dial("tcp", sink.addr, &tls.Config{RootCAs: authority().Pool(), ServerName: host})
-	require.NoError(t, err)
-	s, err := submit.NewSession(t.Context(), conn, submit.Config{})
-	require.NoError(t, err)
-	defer s.Close()
-	small := sink.peakOf(s, int64(len(line)))
-	huge := sink.peakOf(s, size)
-	t.Logf("%d KiB more in use", (huge-small)>>10)
-	require.Less(t, huge-small, most)
+	for transfer, offers := range transfers {
+		sink := newSink(t, offers...)
+		conn, err := tls.Dial("tcp", sink.addr, &tls.Config{RootCAs: authority().Pool(), ServerName: host})
+		require.NoError(t, err)
+		s, err := submit.NewSession(t.Context(), conn, submit.Config{})
+		require.NoError(t, err)
+		small := sink.peakOf(s, int64(len(line)))
+		huge := sink.peakOf(s, size)
+		t.Logf("%s: %d KiB more in use", transfer, (huge-small)>>10)
+		require.Less(t, huge-small, most, transfer)
+		require.Equal(t, size, sink.body)
+		require.Equal(t, transfer == "CHUNKING", sink.chunked)
+		s.Close()
+	}
 }
 
 // A sink takes messages and counts their octets. It is as simple as it is so
 // that it is fast, and uses little memory itself.
 type sink struct {
-	t     *testing.T
-	addr  string
-	sizes chan int64 // of messages, with the end
+	t       *testing.T
+	addr    string
+	offers  []string
+	body    int64 // octets of the last message
+	chunked bool  // it came by BDAT
+	took    chan struct{}
 }
 
-func newSink(t *testing.T) *sink {
+func newSink(t *testing.T, offers ...string) *sink {
 	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}})
 	require.NoError(t, err)
-	s := &sink{t: t, addr: l.Addr().String(), sizes: make(chan int64, 1)}
+	s := &sink{t: t, addr: l.Addr().String(), offers: offers, took: make(chan struct{}, 1)}
 	var served sync.WaitGroup
 	served.Go(func() {
 		if conn, err := l.Accept(); err == nil {
@@ -484,19 +492,42 @@ func (s *sink) serve(conn *tls.Conn) {
 	a := &actor{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}
 	a.say("220 " + host)
 	a.hear()
-	a.say("250-"+host, "250 PIPELINING")
-	for strings.HasPrefix(a.hear(), "MAIL") {
-		a.hears(2)
-		a.say("250 ok", "250 ok", "354 go on")
-		size := int64(0)
-		for line := []byte(nil); string(line) != ".\r\n"; size += int64(len(line)) {
-			var err error
-			if line, err = a.in.ReadSlice('\n'); err != nil {
+	a.say(strings.Split(ehloReply(append(s.offers, "PIPELINING")...), "\n")...)
+	for {
+		verb, args, _ := strings.Cut(a.hear(), " ")
+		switch verb {
+		case "MAIL":
+			s.body = 0
+			a.say("250 ok")
+		case "RCPT", "RSET":
+			a.say("250 ok")
+		case "DATA":
+			a.say("354 go on")
+			for line := []byte(nil); string(line) != ".\r\n"; s.body += int64(len(line)) {
+				var err error
+				if line, err = a.in.ReadSlice('\n'); err != nil {
+					return
+				}
+			}
+			s.body -= int64(len(".\r\n"))
+			s.chunked = false
+			s.took <- struct{}{}
+			a.say("250 ok")
+		case "BDAT":
+			size, last, _ := strings.Cut(args, " ")
+			n, _ := strconv.Atoi(size)
+			if _, err := a.in.Discard(n); err != nil {
 				return
 			}
+			s.body += int64(n)
+			if last == "LAST" {
+				s.chunked = true
+				s.took <- struct{}{}
+			}
+			a.say("250 ok")
+		default:
+			return
 		}
-		s.sizes <- size
-		a.say("250 ok")
 	}
 }
 
@@ -513,7 +544,7 @@ func (s *sink) peakOf(session *submit.Session, size int64) (peak int64) {
 	m.Body = body
 	_, err := session.Submit(s.t.Context(), m)
 	require.NoError(s.t, err)
-	require.Equal(s.t, size+int64(len(".\r\n")), <-s.sizes)
+	<-s.took
 	return peak
 }
 

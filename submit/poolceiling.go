@@ -20,12 +20,13 @@ const (
 	longCeiling  = 5 * time.Minute
 )
 
-// lower makes sessions the ceiling. If there is one already, of two sessions that
-// were asked for at the same time, it holds for no longer than it would.
+// lower makes sessions the ceiling. If there is one already, of sessions that were
+// asked for at the same time, it holds for no longer than it would, and is one less:
+// who was refused before may still be among those that are counted.
 func (c *ceiling) lower(sessions int) {
 	now := time.Now()
 	if now.Before(c.until) {
-		c.sessions = min(c.sessions, sessions)
+		c.sessions = max(1, min(c.sessions-1, sessions))
 		return
 	}
 	if now.After(c.until.Add(longCeiling)) {
