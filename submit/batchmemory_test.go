@@ -38,7 +38,7 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 	case *million:
 		n = 1000000
 	case raced:
-		n = 3000
+		n = 1000
 	}
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
 	for transfer, offers := range transfers {

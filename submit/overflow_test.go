@@ -2,6 +2,7 @@ package submit_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -57,7 +58,7 @@ func TestUnknownAmongTooMany(t *testing.T) {
 					}
 					receipt, err := w.warm(submit.Submissions).Submit(t.Context(), m)
 					require.NoError(t, err)
-					require.ElementsMatch(t, others, recipientsOf(receipt.Refused))
+					require.Equal(t, slices.Sorted(slices.Values(others)), slices.Sorted(slices.Values(recipientsOf(receipt.Refused))))
 					for _, refused := range receipt.Refused {
 						require.ErrorIs(t, refused, submit.ErrRejected)
 					}
@@ -65,7 +66,7 @@ func TestUnknownAmongTooMany(t *testing.T) {
 					for _, m := range d.tookAll() {
 						got = append(got, m.to...)
 					}
-					require.ElementsMatch(t, known, got, "each once")
+					require.Equal(t, slices.Sorted(slices.Values(known)), slices.Sorted(slices.Values(got)), "each once")
 					require.Equal(t, 30, mails)
 				})
 			})
