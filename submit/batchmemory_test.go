@@ -38,7 +38,7 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 	case *million:
 		n = 1000000
 	case raced:
-		n = 1000
+		n = 500
 	}
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
 	for transfer, offers := range transfers {
