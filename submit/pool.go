@@ -34,7 +34,9 @@ import (
 // do for a while, from 10 seconds to 5 minutes; but who had a password refused gets
 // that for an error. A server that says 421 to the first message of a session, or
 // to a session when there is no other, is left alone for a second at first and for a
-// minute at last: who comes meanwhile waits. Otherwise a Pool does not remember
+// minute at last: who comes meanwhile waits. So does who is waiting already, the first
+// time that it says so after sessions could be had: it may count some that have ended.
+// Otherwise a Pool does not remember
 // failures, nor that a password was refused: the next message opens a session and
 // shows it again. Some servers lock accounts for that, so who gets [ErrCredentials]
 // should stop.
@@ -319,10 +321,11 @@ func (p *Pool) noSession(ctx context.Context, err error) (again bool) {
 		p.mu.Unlock()
 		return !errors.Is(err, ErrCredentials) // which one call does not show again
 	}
+	patient := p.pause(err)
 	p.proven, p.ceiling = false, ceiling{} // that was no limit
-	if isBusy(err) && !p.recess.isOn() {
-		p.recess.begin(p.count.accepted)
-		p.ring()
+	if patient {
+		p.mu.Unlock()
+		return true
 	}
 	waiting := p.waiting
 	p.waiting = nil

@@ -102,6 +102,19 @@ func (p *Pool) unwelcome(ctx context.Context, err error) (again bool) {
 	return false
 }
 
+// pause begins a recess if a server says, with err, that it has no time for a session
+// and there is no other. It reports whether those who wait had better go on waiting:
+// once, after sessions could be had, since a server may count them for a moment longer
+// than they last. p.mu is held.
+func (p *Pool) pause(err error) (patient bool) {
+	if !isBusy(err) || p.recess.isOn() {
+		return false
+	}
+	again := p.recess.begin(p.count.accepted)
+	p.ring()
+	return p.proven && !again
+}
+
 // isBusy reports whether a server said that it has no time for a session at all.
 func isBusy(err error) bool {
 	var e *Error

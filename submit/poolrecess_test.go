@@ -184,3 +184,40 @@ func TestNothingTakenIsNoCapacity(t *testing.T) {
 		})
 	}
 }
+
+// A server that allows one session, and counts one for a while after it has ended: the
+// next is refused at first, and nobody's message fails for that.
+func TestSessionCountedForLongerThanItLasts(t *testing.T) {
+	const n, each = 100, 10
+	for transfer, offers := range transfers {
+		t.Run(transfer, func(t *testing.T) {
+			d := newDepot(offers...)
+			var ended time.Time
+			d.say = func(v *guest, verb, _ string) string {
+				switch {
+				case verb == "QUIT":
+					ended = time.Now()
+				case verb == "" && time.Since(ended) < time.Second/2:
+					return "421 4.7.0 too many connections" + hangUp
+				}
+				return ""
+			}
+			withDepot(t, d, func(t *testing.T, w *world) {
+				p := w.poolOf(4)
+				p.MaxMessages = each
+				var all sync.WaitGroup
+				list := make([]submit.Result, n)
+				for i := range list {
+					all.Go(func() {
+						r, err := p.Submit(t.Context(), posted(i))
+						list[i] = submit.Result{Receipt: r, Err: err}
+					})
+				}
+				all.Wait()
+				require.Equal(t, balance{receipts: n}, d.compare(t, list))
+				require.LessOrEqual(t, d.guests, 3*n/each, "a session or two are refused for each")
+				require.NoError(t, p.Close())
+			})
+		})
+	}
+}
