@@ -215,7 +215,7 @@ func TestSessionCountedForLongerThanItLasts(t *testing.T) {
 				}
 				all.Wait()
 				require.Equal(t, balance{receipts: n}, d.compare(t, list))
-				require.LessOrEqual(t, d.guests, 3*n/each, "a session or two are refused for each")
+				require.LessOrEqual(t, d.guests-d.auths, 2*d.auths, "refused, and not: the server is not hammered")
 				require.NoError(t, p.Close())
 			})
 		})
