@@ -20,6 +20,7 @@ type window struct {
 	written bool // the writer is done
 	dead    bool // the reader is, since the connection is lost
 	open    bool // from when it is half empty until it is full: messages leave in bursts, not one for each that is settled
+	drained bool // the reader has read all that has come
 	starved bool // the writer waits for messages
 	full    bool // the writer waits for the window to empty
 
@@ -27,6 +28,14 @@ type window struct {
 }
 
 func (w *window) inFlight() int { return len(w.fifo) - w.head }
+
+// hasRoom reports whether a window that was full is to be filled up: when it is half
+// empty, or has some room and no more is to be had for now. For each that is settled
+// it would be a write for each, and only when it is half empty, up to half a window
+// less in each round trip, by who comes first, reader or writer.
+func (w *window) hasRoom(most int) bool {
+	return w.inFlight() <= most/2 || w.drained && w.inFlight() < most
+}
 
 // carryWindow carries messages that are one flight each, up to a window of them at
 // a time.
@@ -99,7 +108,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 	}
 	for !w.dead {
 		most := r.room()
-		w.open = w.open || w.inFlight() <= most/2
+		w.open = w.open || w.hasRoom(most)
 		for w.open && w.inFlight()+len(list) < most {
 			next := r.nextIf(r.s.windows)
 			if next == nil {
@@ -206,13 +215,14 @@ func (r *run) due() (at passenger, ok bool) {
 
 // passed tells the writer that one message is settled, if it waits for that.
 func (r *run) passed() {
+	drained := len(r.s.conn.Next()) == 0
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	w := &r.window
 	w.fifo[w.head] = passenger{}
 	w.head++
-	left := w.inFlight()
-	if left == 0 && w.starved || w.full && left <= r.room()/2 {
+	w.drained = drained
+	if w.starved && w.inFlight() == 0 || w.full && w.hasRoom(r.room()) {
 		r.more.Signal()
 	}
 }
