@@ -173,7 +173,7 @@ func (b *box) kill() {
 // log returns the ends of the logs, for a test that failed.
 func (b *box) log() string {
 	var all strings.Builder
-	for _, pattern := range []string{"var/log/*.log", "var/log/exim4/mainlog"} {
+	for _, pattern := range []string{"var/log/*.log", "var/log/exim4/*log"} {
 		names, _ := filepath.Glob(filepath.Join(b.root, pattern))
 		for _, name := range names {
 			text, _ := os.ReadFile(name)

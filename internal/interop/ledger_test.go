@@ -25,11 +25,12 @@ type ledger struct {
 
 // An entry is what became of a letter.
 type entry struct {
-	letter *letter
-	fate   fate
-	err    error           // of what was not taken
-	left   map[string]bool // recipients who were refused
-	seen   map[string][]string
+	letter  *letter
+	fate    fate
+	err     error           // of what was not taken
+	replies []submit.Reply  // to what was: they name its place in the queue
+	left    map[string]bool // recipients who were refused
+	seen    map[string][]string
 }
 
 type fate int
@@ -66,6 +67,7 @@ func (l *ledger) close(m *letter, receipt *submit.Receipt, err error) {
 		l.fault("%s: receipt %v and error %v", m.id, receipt, err)
 	case err == nil:
 		e.fate, l.awaited[m.id] = taken, e
+		e.replies = append([]submit.Reply{receipt.Reply}, receipt.Further...)
 		for _, r := range receipt.Refused {
 			e.left[r.Recipient] = true
 		}
@@ -140,7 +142,7 @@ func (l *ledger) missing() (n int, example string) {
 			}
 			continue
 		}
-		example = fmt.Sprintf("%s to %v", id, lacks)
+		example = fmt.Sprintf("%s to %v: %v", id, lacks, e.replies)
 	}
 	return len(l.awaited), example
 }
@@ -155,6 +157,11 @@ func (e *entry) lacks() (who []string) {
 	return who
 }
 
+// names reports whether the receipt of a letter names its place in the queue.
+func (e *entry) names(queued string) bool {
+	return slices.ContainsFunc(e.replies, func(r submit.Reply) bool { return strings.Contains(r.Text(), queued) })
+}
+
 // mailboxOf is the name of the folder.
 func mailboxOf(address string) string {
 	local, _, _ := strings.Cut(address, "@")
@@ -165,22 +172,26 @@ func mailboxOf(address string) string {
 func (l *ledger) audit() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	faults := slices.Clone(l.faults)
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
 	for id, e := range l.entries {
 		for mailbox, queued := range e.seen {
 			switch {
 			case len(queued) > 1:
-				l.fault("%s was taken %d times for %s: %v", id, len(queued), mailbox, queued)
+				fault("%s was taken %d times for %s: %v", id, len(queued), mailbox, queued)
 			case e.fate == refused && (l.vague == "" || !strings.Contains(e.err.Error(), l.vague)):
-				l.fault("%s was refused (%v) and is in the mailbox of %s", id, e.err, mailbox)
+				fault("%s was refused (%v) and is in the mailbox of %s", id, e.err, mailbox)
 			case e.left[mailbox+"@example.net"]:
-				l.fault("%s is in the mailbox of %s, who was refused", id, mailbox)
+				fault("%s is in the mailbox of %s, who was refused", id, mailbox)
+			case e.fate == taken && !e.names(queued[0]):
+				fault("%s has a receipt that says %v, and was %s in the queue: it is another's", id, e.replies, queued[0])
 			}
 		}
 		if e.fate == underWay {
-			l.fault("nobody knows what became of %s", id)
+			fault("nobody knows what became of %s", id)
 		}
 	}
-	return l.faults
+	return faults
 }
 
 // tally counts letters by what became of them.

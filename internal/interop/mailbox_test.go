@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -76,11 +77,23 @@ func (s *server) settle() {
 			require.Empty(s.t, s.ledger.found())
 			var example string
 			if left, example = s.ledger.missing(); left > 0 && left >= before {
-				return fmt.Errorf("%d letters were taken and have not arrived; one is %s", left, example)
+				return &overdue{left, example, s.ledger}
 			}
 			return nil
 		})
 	}
+}
+
+// overdue is an error about letters that should have arrived.
+type overdue struct {
+	letters int
+	example string
+	ledger  *ledger
+}
+
+// Error tells what else is wrong, too: a receipt may be another letter's.
+func (e *overdue) Error() string {
+	return fmt.Sprintf("%d letters were taken and have not arrived; one is %s\n%s", e.letters, e.example, strings.Join(e.ledger.audit(), "\n"))
 }
 
 // audit is settle, and waits until the server has nothing left that could arrive:
