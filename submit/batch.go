@@ -73,6 +73,7 @@ type batch struct {
 	here     []*waiter // have arrived; up to next they are settled
 	next     int
 	running  sync.WaitGroup
+	pacer    *pacer    // if there is a limiter, from the first message on
 	used     []*waiter // settled; what they are made of can be used again
 	over     bool      // nobody wants results any more
 	ending   bool      // and what is under way is waited for
@@ -147,40 +148,6 @@ func (b *batch) prepare(m Message) (*waiter, error) {
 		return nil, err
 	}
 	return w, b.pace()
-}
-
-// pace waits for the limiter, and yields results meanwhile.
-func (b *batch) pace() error {
-	if b.p.Limiter == nil {
-		return nil
-	}
-	ctx, cancel := context.WithCancel(b.ctx)
-	defer cancel()
-	var (
-		thrown func()
-		waited error
-		paced  = make(chan struct{})
-	)
-	b.running.Go(func() { // end waits for it
-		defer close(paced)
-		catch(&thrown, func() { waited = b.p.pace(ctx) })
-	})
-	for !b.over {
-		select {
-		case <-paced:
-			if thrown != nil {
-				thrown()
-			}
-			return waited
-		case <-b.arriving.bell:
-			b.collect()
-		case <-b.arriving.late:
-			b.collect()
-		case <-b.ctx.Done():
-			return b.p.errorFor(wireContext(b.ctx))
-		}
-	}
-	return nil
 }
 
 // catch runs f, and notes what it does if it does not return: it panics, or ends
@@ -419,6 +386,9 @@ func (b *batch) cancel() {
 // end waits for what is on its way, and takes back what is not.
 func (b *batch) end() {
 	b.over, b.ending = true, true
+	if b.pacer != nil {
+		b.pacer.end()
+	}
 	for _, w := range b.p.withdraw(b) {
 		delete(b.under, w)
 		b.arriving.unexpect()

@@ -30,12 +30,14 @@ func TestCostOfAMessage(t *testing.T) {
 		name   string
 		offers []string
 		batch  bool
+		paced  bool
 		allocs float64 // the server's included
 	}{
-		{"DATA", nil, false, 10},
-		{"CHUNKING", []string{"CHUNKING"}, false, 8},
-		{"DATA, a batch", nil, true, 5},
-		{"CHUNKING, a batch", []string{"CHUNKING"}, true, 3},
+		{"DATA", nil, false, false, 10},
+		{"CHUNKING", []string{"CHUNKING"}, false, false, 8},
+		{"DATA, a batch", nil, true, false, 5},
+		{"CHUNKING, a batch", []string{"CHUNKING"}, true, false, 3},
+		{"CHUNKING, a batch with a limiter", []string{"CHUNKING"}, true, true, 3},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			const n = 2000
@@ -47,6 +49,9 @@ func TestCostOfAMessage(t *testing.T) {
 					return new(net.Dialer).DialContext(ctx, "tcp", addr)
 				},
 			}}}
+			if test.paced {
+				p.Limiter = limiterFunc(func(context.Context) error { return nil })
+			}
 			text := "Subject: hello\r\n\r\n" + strings.Repeat(strings.Repeat("x", 76)+"\r\n", 26)
 			m := submit.Message{From: "me@example.com", To: []string{friend}}
 			body := strings.NewReader(text)
