@@ -25,8 +25,8 @@
 // configuration is below testdata: a tree for each, put into the root of its box
 // file by file, each file a template. Every message that any test submits is
 // entered in a ledger, and in the end the mailboxes are held against it: what was
-// taken is there, once for each recipient and octet for octet; what was refused
-// is not.
+// taken is there, once for each recipient, octet for octet, and under the name in the
+// queue that its receipt tells; what was refused is not.
 //
 // As many servers are tried at a time as there are processors. All of it is some 200
 // seconds of a processor's work. While it is stopped and started, Postfix gets 10,000
