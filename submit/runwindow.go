@@ -19,22 +19,30 @@ type window struct {
 	head    int
 	written bool // the writer is done
 	dead    bool // the reader is, since the connection is lost
-	open    bool // from when it is half empty until it is full: messages leave in bursts, not one for each that is settled
-	drained bool // the reader has read all that has come
+	rest    int  // of the half that is being filled
 	starved bool // the writer waits for messages
-	full    bool // the writer waits for the window to empty
+	full    bool // the writer waits for room
 
 	farewell bool // the last thing the server said was that it closes the connection
 }
 
 func (w *window) inFlight() int { return len(w.fifo) - w.head }
 
-// hasRoom reports whether a window that was full is to be filled up: when it is half
-// empty, or has some room and no more is to be had for now. For each that is settled
-// it would be a write for each, and only when it is half empty, up to half a window
-// less in each round trip, by who comes first, reader or writer.
-func (w *window) hasRoom(most int) bool {
-	return w.inFlight() <= most/2 || w.drained && w.inFlight() < most
+// half is by how much a window moves on, of the most that may be under way: messages
+// leave in bursts, not one for each that is settled. It also has to do with servers
+// that lose what is behind the message they answer: they fall silent and are found
+// out, as long as nothing is sent that they could answer instead.
+func half(most int) int { return max(1, most/2) }
+
+// share is how many messages may be sent beside so many that are under way, or about
+// to be: the rest of a half that was begun, or a whole one if there is room for that.
+// To fill up what room there is would have half a window idle for a round trip, now and
+// then, by who comes first: the writer or the reader, who makes room.
+func (w *window) share(busy, most int) int {
+	if busy == 0 || w.rest <= 0 && busy+half(most) <= most {
+		w.rest = half(most)
+	}
+	return min(w.rest, most-busy)
 }
 
 // carryWindow carries messages that are one flight each, up to a window of them at
@@ -104,23 +112,22 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if first != nil {
+		w.rest = half(r.room())
 		list = r.take(list, first)
 	}
 	for !w.dead {
 		most := r.room()
-		w.open = w.open || w.hasRoom(most)
-		for w.open && w.inFlight()+len(list) < most {
-			next := r.nextIf(r.s.windows)
-			if next == nil {
-				break
+		w.starved = false
+		for !w.starved && w.share(w.inFlight()+len(list), most) > 0 {
+			if next := r.nextIf(r.s.windows); next != nil {
+				list = r.take(list, next)
+			} else {
+				w.starved = true
 			}
-			list = r.take(list, next)
 		}
-		if w.open && w.inFlight()+len(list) >= most {
-			w.open = false
+		if w.full = !w.starved; w.full {
 			p.spread()
 		}
-		w.starved, w.full = w.open, !w.open
 		if len(list) > 0 || w.inFlight() == 0 {
 			break
 		}
@@ -144,6 +151,7 @@ func (r *run) take(list []*waiter, w *waiter) []*waiter {
 		r.p.inFlight--
 		return list
 	}
+	r.window.rest--
 	w.place = begun
 	return append(list, w)
 }
@@ -215,14 +223,12 @@ func (r *run) due() (at passenger, ok bool) {
 
 // passed tells the writer that one message is settled, if it waits for that.
 func (r *run) passed() {
-	drained := len(r.s.conn.Next()) == 0
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	w := &r.window
 	w.fifo[w.head] = passenger{}
 	w.head++
-	w.drained = drained
-	if w.starved && w.inFlight() == 0 || w.full && w.hasRoom(r.room()) {
+	if left, most := w.inFlight(), r.room(); w.starved && left == 0 || w.full && (left == 0 || left+half(most) <= most) {
 		r.more.Signal()
 	}
 }
