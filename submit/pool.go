@@ -49,7 +49,10 @@ type Pool struct {
 
 	// Window is how many messages may be on their way in one session without an
 	// answer, and so how many a broken connection can leave uncertain; 0: 16. One, or
-	// a negative number, goes without the others' company.
+	// a negative number, goes without the others' company. A server that loses some of
+	// a window, and answers what comes behind as if nothing had happened, is found out
+	// if it says different things to RSET and MAIL, as most do; if it does not, their
+	// receipts are of others. One is safe from that.
 	Window int
 
 	// Limiter is waited for before each message. Nil means none.

@@ -28,6 +28,8 @@ type run struct {
 	heir     *waiter // has the session's place when it ends; or nil
 	window   window
 
+	landmarks landmarks // belongs to who reads
+
 	seats   [2]*passenger // of messages that go one behind the other: the last, and the one before
 	longest time.Duration // that the server took to answer an envelope, or a message
 	behind  bool          // something was sent behind the end of a message

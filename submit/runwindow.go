@@ -22,6 +22,7 @@ type window struct {
 	rest    int  // of the half that is being filled
 	starved bool // the writer waits for messages
 	full    bool // the writer waits for room
+	alone   bool // nothing else is on its way with what is sent next
 
 	farewell bool // the last thing the server said was that it closes the connection
 }
@@ -81,13 +82,15 @@ func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 		sent []passenger // queued, and not yet in the fifo
 	)
 	for now = r.gather(now[:0], first); len(now) > 0; now = r.gather(now[:0], nil) {
-		sent = sent[:0]
+		if sent = sent[:0]; r.window.alone {
+			reset = min(reset, amidOthers)
+		}
 		for i, w := range now {
 			t := r.enqueue(w, reset)
 			if t == nil {
 				continue
 			}
-			reset = 1 // whatever becomes of the one before, it harms nobody behind it
+			reset = amidOthers // whatever becomes of the one before, it harms nobody behind it
 			sent = append(sent, passenger{w, t})
 			if r.s.conn.Queued() < flightSize && i+1 < len(now) {
 				continue
@@ -96,10 +99,13 @@ func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 				r.again(now[i+1:]...)
 				return
 			}
-			sent = sent[:0]
+			sent, reset = sent[:0], behindOthers
 		}
-		if len(sent) > 0 && !r.push(push, sent) { // the last ones could not be queued
-			return
+		if len(sent) > 0 { // the last ones could not be queued
+			if !r.push(push, sent) {
+				return
+			}
+			reset = behindOthers
 		}
 	}
 }
@@ -140,7 +146,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 		}
 		w.starved, w.full = false, false
 	}
-	w.starved, w.full = false, false
+	w.starved, w.full, w.alone = false, false, w.inFlight() == 0
 	return list
 }
 
@@ -249,6 +255,7 @@ func (r *run) readAll(t *transaction) bool {
 			return false
 		}
 		t.answer(i-t.reset, reply)
+		t.stray = t.stray || !r.landmarks.passes(i-t.reset, reply)
 		r.window.farewell = reply.Code == 421
 	}
 	if t.stray = t.stray || r.isShifted(); t.stray { // and all that comes behind it is in doubt, too
