@@ -38,19 +38,22 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 	case *million:
 		n = 1000000
 	case raced:
-		n = 500
+		n = 5000
 	}
 	serverTLS := &tls.Config{Certificates: []tls.Certificate{authority().Leaf(host)}}
 	for transfer, offers := range transfers {
 		d := newDepot(offers...)
 		d.keepsNothing = true
+		// Not the network of the other tests, which keeps an account.
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
 		var serving sync.WaitGroup
-		config := submit.Config{
-			Credentials: auth.Password(user, password),
-			TLS:         &tls.Config{RootCAs: authority().Pool()},
-			// Not the network of the other tests, which keeps an account.
-			DialContext: func(context.Context, string, string) (net.Conn, error) {
-				near, far := net.Pipe()
+		serving.Go(func() {
+			for {
+				far, err := l.Accept()
+				if err != nil {
+					return
+				}
 				serving.Go(func() {
 					defer far.Close()
 					conn := tls.Server(far, serverTLS)
@@ -58,7 +61,13 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 						d.attend(&actor{conn: conn, in: bufio.NewReader(conn)})
 					}
 				})
-				return near, nil
+			}
+		})
+		config := submit.Config{
+			Credentials: auth.Password(user, password),
+			TLS:         &tls.Config{RootCAs: authority().Pool()},
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 			},
 		}
 		p := &submit.Pool{Transport: &submit.ImplicitTLS{Host: host, Config: config}, MaxMessages: -1, MaxAge: -1}
@@ -78,6 +87,7 @@ func TestBatchMemoryIsFlat(t *testing.T) {
 		require.Equal(t, n, count)
 		require.Less(t, int64(late)-int64(early), int64(1<<20), transfer)
 		require.NoError(t, p.Close())
+		require.NoError(t, l.Close())
 		serving.Wait()
 	}
 }
