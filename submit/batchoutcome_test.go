@@ -103,7 +103,11 @@ func TestBatchRefusals(t *testing.T) {
 						}
 						sum := d.compare(t, list)
 						require.Equal(t, balance{receipts: 40 - len(victims), failed: len(victims)}, sum)
-						require.Equal(t, 1, d.guests, "the session is good")
+						sessions := 1 // it is good
+						if transfer == "CHUNKING" && len(victims) > 8 && (kind == "MAIL" || kind == "RCPT") {
+							sessions = 2 // until there were too many RSETs for some: see TestRefusedInAWindow
+						}
+						require.Equal(t, sessions, d.guests)
 						requireDone(t, p, sum)
 					})
 				})

@@ -6,44 +6,81 @@ import (
 	"github.com/mailport/mailport/internal/wire"
 )
 
-// Landmarks show where the replies to a window of messages are. All messages get the
-// same ones: if a server loses some of what is on its way, or replies twice, those that
+// Landmarks show whether the replies to the messages of a window are in their places.
+// All messages get about the same ones. If a server loses some of what is on its way
+// and goes on behind that, or replies once too often or not at all, the replies that
 // come next would be taken for another message's, and nothing seem to be wrong.
 //
-// But most servers say something else to MAIL than to RSET. And the first message of
-// those that leave together has one more RSET in front of it than the others: that is
-// where a server would go on that has lost what it had not read.
+// But most servers have words of their own for each command, and the verdict on a
+// message is other than those. So when a verdict reads like the reply to a command, and
+// the replies to the commands are not what they have been, all have lost their places.
+// One without the other may be a server's mood.
 type landmarks struct {
-	first wire.Reply // to RSET
-	last  wire.Reply // to RSET
-	told  bool       // MAIL got another reply
-	same  bool       // or the same: then they tell nothing
+	reset, mail, rcpt landmark
+
+	moved bool // a reply to a command of this message is not what it has been
 }
 
-// How many RSET go in front of a message: the first of those that leave together while
-// others are on their way, and any other.
-const (
-	behindOthers = 2
-	amidOthers   = 1
-)
+// A landmark is what a server replies to a command.
+type landmark struct {
+	wire.Reply      // the first time
+	differs    bool // a verdict has been other than it
+	alike      bool // or the same, when nothing was wrong: it shows nothing
+}
 
-// passes notes the reply to RSET, which is -1 or less, or to MAIL, which is 0, and
-// reports whether it is in its place.
-func (l *landmarks) passes(i int, r wire.Reply) bool {
-	switch {
-	case i < 0:
-		if l.last = r; l.first.Code == 0 {
-			l.first = r
+// passes notes the reply to command i of a message: RSET is -1, MAIL 0, the recipients
+// come then, and the last stands for the verdict. Of that it reports whether it can be
+// the verdict.
+func (l *landmarks) passes(i, last int, r wire.Reply) bool {
+	if i < last {
+		if r.Class() == 2 {
+			l.moved = !l.of(i).meets(r) || l.moved
 		}
 		return true
-	case i > 0 || r.Class() != 2 || l.first.Code == 0 || l.same:
-		return true
-	case !isSame(r, l.first) && !isSame(r, l.last):
-		l.told = true
+	}
+	moved := l.moved
+	l.moved = false
+	if r.Class() != 2 {
 		return true
 	}
-	l.same = !l.told
-	return l.same
+	passes := true
+	for _, k := range [...]*landmark{&l.reset, &l.mail, &l.rcpt} {
+		passes = k.tells(r, moved) && passes
+	}
+	return passes
+}
+
+func (l *landmarks) of(i int) *landmark {
+	switch {
+	case i < 0:
+		return &l.reset
+	case i == 0:
+		return &l.mail
+	}
+	return &l.rcpt
+}
+
+// meets reports whether r is what it was the first time.
+func (k *landmark) meets(r wire.Reply) bool {
+	if k.Code == 0 {
+		k.Reply = r
+	}
+	return isSame(k.Reply, r)
+}
+
+// tells reports whether r, which should be a verdict, does not read like a command's
+// reply out of its place.
+func (k *landmark) tells(r wire.Reply, moved bool) bool {
+	switch {
+	case k.Code == 0:
+	case !isSame(k.Reply, r):
+		k.differs = true
+	case moved && k.differs && !k.alike:
+		return false
+	case !moved:
+		k.alike = true
+	}
+	return true
 }
 
 func isSame(a, b wire.Reply) bool {

@@ -8,51 +8,64 @@ import (
 	"github.com/mailport/mailport/internal/wire"
 )
 
+func said(code int, text string) wire.Reply { return wire.Reply{Code: code, Lines: []string{text}} }
+
 // Replies that have lost their places are told from others by what the server has said
-// before; and no server is suspected that says the same to RSET and MAIL, or never the
-// same twice.
+// before; and no server is suspected that says the same to everything, or something else
+// each time, or is in a mood.
 func TestLandmarks(t *testing.T) {
 	var (
-		reset   = wire.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"flushed"}}
-		mail    = wire.Reply{Code: 250, Enhanced: [3]int{2, 1, 0}, Lines: []string{"sender ok"}}
-		verdict = wire.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"queued as 4711"}}
-		refusal = wire.Reply{Code: 550, Enhanced: [3]int{5, 7, 1}, Lines: []string{"no"}}
-		no      = wire.Reply{Code: 421, Lines: []string{"closing"}}
+		reset = wire.Reply{Code: 250, Enhanced: [3]int{2, 0, 0}, Lines: []string{"flushed"}}
+		mail  = wire.Reply{Code: 250, Enhanced: [3]int{2, 1, 0}, Lines: []string{"ok"}}
+		rcpt  = wire.Reply{Code: 250, Enhanced: [3]int{2, 1, 5}, Lines: []string{"ok"}}
+		yes   = said(250, "queued as 1")
+		again = said(250, "queued as 2")
+		no    = said(550, "no")
+		ok    = said(250, "ok")
+		none  wire.Reply
 	)
-	numbered := func(text string) wire.Reply { return wire.Reply{Code: 250, Lines: []string{text}} }
-	type place struct {
-		i int
-		r wire.Reply
-	}
-	good := []place{{-1, reset}, {0, mail}, {1, mail}}
+	type message []wire.Reply // to RSET, MAIL, RCPT, and the verdict
+	good := message{reset, mail, rcpt, yes}
 	for name, test := range map[string]struct {
-		replies []place
-		shifted bool // by the last one
+		messages []message
+		shifted  bool // by the last one's verdict
 	}{
-		"in order":                     {append(good, good...), false},
-		"the first has no RSET":        {append([]place{{0, mail}, {1, mail}}, good...), false},
-		"two RSET":                     {append(good, place{-2, reset}, place{-1, reset}, place{0, mail}), false},
-		"two RSET in place of one":     {append(good, place{-1, reset}, place{0, reset}), true},
-		"a verdict too many":           {append(good, place{-1, verdict}, place{0, reset}), true},
-		"one too few":                  {append(good, place{-1, mail}, place{0, mail}), true},
-		"at once":                      {[]place{{-1, reset}, {0, reset}}, false},
-		"always the same":              {[]place{{-1, mail}, {0, mail}, {-1, mail}, {0, mail}}, false},
-		"the same, and then not":       {[]place{{-1, mail}, {0, mail}, {-1, reset}, {0, mail}, {-1, mail}, {0, mail}}, false},
-		"MAIL refused":                 {append(good, place{-1, reset}, place{0, refusal}), false},
-		"refused alike":                {append(good, place{-1, no}, place{0, no}), false},
-		"what differs in its code":     {append(good, place{0, wire.Reply{Code: 251, Enhanced: reset.Enhanced, Lines: reset.Lines}}), false},
-		"what differs in its status":   {append(good, place{0, wire.Reply{Code: 250, Enhanced: [3]int{2, 1, 5}, Lines: reset.Lines}}), false},
-		"what has one line more":       {append(good, place{0, wire.Reply{Code: 250, Enhanced: reset.Enhanced, Lines: []string{"flushed", ""}}}), false},
-		"other words each time":        {[]place{{-1, numbered("1")}, {0, numbered("2")}, {-1, numbered("3")}, {0, numbered("4")}}, false},
-		"other words, and what is new": {[]place{{-1, numbered("1")}, {0, numbered("2")}, {-1, numbered("3")}, {0, numbered("3")}}, true},
+		"in order":                     {[]message{good, good, {reset, mail, rcpt, again}}, false},
+		"the first has no RSET":        {[]message{{none, mail, rcpt, yes}, good, good}, false},
+		"goes on behind an RSET":       {[]message{good, {mail, rcpt, yes, reset}}, true},
+		"at once":                      {[]message{{none, mail, rcpt, yes}, {mail, rcpt, yes, reset}}, false},
+		"a verdict too many":           {[]message{good, {again, reset, mail, rcpt}}, true},
+		"one reply too few":            {[]message{good, {reset, rcpt, yes, reset}}, true},
+		"two too many":                 {[]message{good, {yes, yes, reset, mail}}, true},
+		"two recipients":               {[]message{{none, mail, rcpt, rcpt, yes}, {reset, mail, rcpt, rcpt, again}}, false},
+		"two, one too many":            {[]message{{none, mail, rcpt, rcpt, yes}, {yes, reset, mail, rcpt, rcpt}}, true},
+		"always the same":              {[]message{{ok, ok, ok, ok}, {ok, ok, ok, ok}, {ok, ok, ok, ok}}, false},
+		"always the same but one":      {[]message{{ok, ok, rcpt, ok}, {ok, ok, ok, ok}}, false},
+		"a verdict in few words":       {[]message{good, {reset, mail, rcpt, rcpt}}, false},
+		"a sender in a mood":           {[]message{good, {reset, ok, rcpt, again}, good}, false},
+		"few words and a mood":         {[]message{good, {reset, mail, rcpt, reset}, {mail, ok, rcpt, reset}}, false},
+		"one refused":                  {[]message{good, {reset, no, no, no}, good}, false},
+		"a mood, and one refused":      {[]message{good, {reset, ok, rcpt, no}, {reset, mail, rcpt, rcpt}}, false},
+		"other words each time":        {[]message{{said(250, "1"), said(250, "2"), said(250, "3"), said(250, "4")}, {said(250, "5"), said(250, "6"), said(250, "7"), said(250, "8")}}, false},
+		"words for each recipient":     {[]message{{reset, mail, said(250, "a ok"), yes}, {reset, mail, said(250, "b ok"), again}}, false},
+		"what differs in its code":     {[]message{good, {mail, mail, rcpt, wire.Reply{Code: 252, Enhanced: reset.Enhanced, Lines: reset.Lines}}}, false},
+		"what differs in its status":   {[]message{good, {mail, mail, rcpt, wire.Reply{Code: 250, Enhanced: [3]int{2, 6, 0}, Lines: reset.Lines}}}, false},
+		"what has one line more":       {[]message{good, {mail, mail, rcpt, wire.Reply{Code: 250, Enhanced: reset.Enhanced, Lines: []string{"flushed", ""}}}}, false},
+		"nothing but the verdict":      {[]message{{none, yes}}, false},
+		"refused, and then it goes on": {[]message{good, {reset, mail, no, no}, {mail, rcpt, yes, reset}}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var l landmarks
-			last := len(test.replies) - 1
-			for _, p := range test.replies[:last] {
-				require.True(t, l.passes(p.i, p.r), "%+v", p)
+			for at, m := range test.messages {
+				for i, r := range m {
+					if r.Code == 0 {
+						continue
+					}
+					passes := l.passes(i-1, len(m)-2, r)
+					shifted := test.shifted && at == len(test.messages)-1 && i == len(m)-1
+					require.Equal(t, !shifted, passes, "message %d: %v", at, r)
+				}
 			}
-			require.Equal(t, !test.shifted, l.passes(test.replies[last].i, test.replies[last].r))
 		})
 	}
 }

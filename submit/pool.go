@@ -49,10 +49,12 @@ type Pool struct {
 
 	// Window is how many messages may be on their way in one session without an
 	// answer, and so how many a broken connection can leave uncertain; 0: 16. One, or
-	// a negative number, goes without the others' company. A server that loses some of
-	// a window, and answers what comes behind as if nothing had happened, is found out
-	// if it says different things to RSET and MAIL, as most do; if it does not, their
-	// receipts are of others. One is safe from that.
+	// a negative number, goes without the others' company.
+	//
+	// A server that loses some of a window and goes on to answer what is behind that is
+	// found out, if its verdict on a message has other words than its replies to
+	// commands, as it has nearly everywhere; if not, some receipts are for messages that
+	// were lost. That cannot happen with a Window of one.
 	Window int
 
 	// Limiter is waited for before each message. Nil means none.
@@ -95,7 +97,10 @@ type pooled struct {
 	sent    int       // messages offered
 	mails   int       // transactions, with those that are about to begin
 	taken   int       // of the messages
+	resets  int       // behind those of a window that were refused
 	retired bool      // it is to be closed: the server has enough of it
+
+	landmarks landmarks // for who reads in a window
 
 	idleSince time.Time
 }

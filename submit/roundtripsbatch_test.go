@@ -48,6 +48,7 @@ func TestRoundTripsOfABatch(t *testing.T) {
 		{"DATA, eight sessions", nil, 8, 0, plus(8, 12, 7, 12), plus(8, 12, 7, 12)},
 		{"CHUNKING", chunking, 1, 0, plus(16, 9, 6, 8), plus(16, 6, 6, 7)},
 		{"CHUNKING, eight sessions", chunking, 8, 0, plus(8*16, 11, 6, 11), plus(8*16, 11, 6, 11)},
+		{"CHUNKING, window of five", chunking, 1, 5, budget{160: 41}, budget{160: 38}},
 		{"CHUNKING, window of one", chunking, 1, 1, plus(1, 6, 6, 8), plus(1, 5, 6, 7)},
 		{"CHUNKING, unbounded", chunking, 1, 1 << 30, flat(10, 6, 8), flat(7, 6, 7)},
 		{"lock-step", lockStep, 1, 0, budget{1: 9, 2: 13, 20: 5 + 4*20}, budget{1: 9, 2: 13, 20: 5 + 4*20}},

@@ -28,8 +28,6 @@ type run struct {
 	heir     *waiter // has the session's place when it ends; or nil
 	window   window
 
-	landmarks landmarks // belongs to who reads
-
 	seats   [2]*passenger // of messages that go one behind the other: the last, and the one before
 	longest time.Duration // that the server took to answer an envelope, or a message
 	behind  bool          // something was sent behind the end of a message
@@ -170,7 +168,7 @@ func (r *run) forget(w *waiter) {
 }
 
 // room is how many messages may be under way now. The pool's mu is held.
-func (r *run) room() int { return r.p.capacity.window(r.s, r.p.window()) }
+func (r *run) room() int { return r.s.bounded(r.p.capacity.window(r.s, r.p.window())) }
 
 // broke is for a connection that was lost with messages in doubt.
 func (r *run) broke() {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/mailport/mailport/internal/wire"
 )
@@ -19,31 +20,43 @@ type window struct {
 	head    int
 	written bool // the writer is done
 	dead    bool // the reader is, since the connection is lost
-	rest    int  // of the half that is being filled
+	rest    int  // messages that may yet be sent of the half that is being filled
 	starved bool // the writer waits for messages
 	full    bool // the writer waits for room
-	alone   bool // nothing else is on its way with what is sent next
+	owed    bool // something was sent, and so the last of it is an RSET
 
 	farewell bool // the last thing the server said was that it closes the connection
 }
 
 func (w *window) inFlight() int { return len(w.fifo) - w.head }
 
-// half is by how much a window moves on, of the most that may be under way: messages
-// leave in bursts, not one for each that is settled. It also has to do with servers
-// that lose what is behind the message they answer: they fall silent and are found
-// out, as long as nothing is sent that they could answer instead.
-func half(most int) int { return max(1, most/2) }
+// half is by how much a window moves on, of the most that may be under way, if so many
+// are: messages leave in bursts, not one for each that is settled. And a server that
+// loses what is behind the message it answers falls silent, and is found out, as long as
+// nothing is sent that it could answer instead: of the first window, until half is
+// answered.
+func half(most, busy int) int {
+	if more := (most + 1) / 2; busy+more <= most {
+		return more
+	}
+	return max(1, most/2) // where most is odd
+}
 
 // share is how many messages may be sent beside so many that are under way, or about
 // to be: the rest of a half that was begun, or a whole one if there is room for that.
 // To fill up what room there is would have half a window idle for a round trip, now and
 // then, by who comes first: the writer or the reader, who makes room.
 func (w *window) share(busy, most int) int {
-	if busy == 0 || w.rest <= 0 && busy+half(most) <= most {
-		w.rest = half(most)
+	if half := half(most, busy); busy == 0 || w.rest <= 0 && busy+half <= most {
+		w.rest = half
 	}
 	return min(w.rest, most-busy)
+}
+
+// hasRoom reports whether a window that was full has room for a half.
+func (w *window) hasRoom(most int) bool {
+	busy := w.inFlight()
+	return busy == 0 || busy+half(most, busy) <= most
 }
 
 // carryWindow carries messages that are one flight each, up to a window of them at
@@ -76,36 +89,40 @@ func (r *run) carryWindow(w *waiter) {
 
 // write sends message after message, until there are no more, all that were sent
 // are settled, or the connection is lost.
+//
+// Between two messages there is an RSET: whatever becomes of the one, it harms nobody
+// behind it. That of what leaves next leaves at once, behind what leaves now: should the
+// server lose all of it, it goes on without, and that shows. It costs nothing: no server
+// minds one RSET for each message it has taken. Of more Exim counts ten in a session.
 func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 	var (
 		now  []*waiter
 		sent []passenger // queued, and not yet in the fifo
+		left bool        // the RSET has
 	)
-	for now = r.gather(now[:0], first); len(now) > 0; now = r.gather(now[:0], nil) {
-		if sent = sent[:0]; r.window.alone {
-			reset = min(reset, amidOthers)
+	flush := func() bool {
+		if len(sent) == 0 {
+			return true
 		}
+		pushed := r.push(push, sent)
+		sent, left = sent[:0], true
+		return pushed
+	}
+	for now = r.gather(now[:0], first); len(now) > 0; now = r.gather(now[:0], nil) {
 		for i, w := range now {
-			t := r.enqueue(w, reset)
+			t := r.enqueue(w, reset, left)
 			if t == nil {
 				continue
 			}
-			reset = amidOthers // whatever becomes of the one before, it harms nobody behind it
+			reset, left = 1, false
 			sent = append(sent, passenger{w, t})
-			if r.s.conn.Queued() < flightSize && i+1 < len(now) {
-				continue
-			}
-			if !r.push(push, sent) {
+			if r.s.conn.Queued() >= flightSize && !flush() {
 				r.again(now[i+1:]...)
 				return
 			}
-			sent, reset = sent[:0], behindOthers
 		}
-		if len(sent) > 0 { // the last ones could not be queued
-			if !r.push(push, sent) {
-				return
-			}
-			reset = behindOthers
+		if !flush() {
+			return
 		}
 	}
 }
@@ -118,7 +135,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if first != nil {
-		w.rest = half(r.room())
+		w.rest = half(r.room(), 0)
 		list = r.take(list, first)
 	}
 	for !w.dead {
@@ -146,7 +163,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 		}
 		w.starved, w.full = false, false
 	}
-	w.starved, w.full, w.alone = false, false, w.inFlight() == 0
+	w.starved, w.full = false, false
 	return list
 }
 
@@ -166,10 +183,10 @@ func (r *run) take(list []*waiter, w *waiter) []*waiter {
 func (r *run) takes(letter *parcel) bool { return r.s.windows(letter) && r.goesOn() }
 
 // enqueue adds a message to the flight.
-func (r *run) enqueue(w *waiter, reset int) *transaction {
+func (r *run) enqueue(w *waiter, reset int, left bool) *transaction {
 	t, err := r.s.begin(w.ctx, w.letter)
 	if err == nil {
-		t.tail, t.reset = lastTail, reset
+		t.tail, t.reset, t.left = lastTail, reset, left
 		err = t.queueAll()
 	}
 	if err != nil {
@@ -179,8 +196,9 @@ func (r *run) enqueue(w *waiter, reset int) *transaction {
 	return t
 }
 
-// push writes what is queued, and has the reader wait for the replies.
+// push writes what is queued and an RSET, and has the reader wait for the replies.
 func (r *run) push(push *wire.Pusher, sent []passenger) bool {
+	_ = r.s.conn.Queue("RSET") // which is no bad argument
 	r.p.mu.Lock()
 	w := &r.window
 	if w.head > len(w.fifo)/2 { // what is settled makes room
@@ -188,7 +206,7 @@ func (r *run) push(push *wire.Pusher, sent []passenger) bool {
 		clear(w.fifo[n:])
 		w.fifo, w.head = w.fifo[:n], 0
 	}
-	w.fifo = append(w.fifo, sent...)
+	w.fifo, w.owed = append(w.fifo, sent...), true
 	w.ready.Signal()
 	r.p.mu.Unlock()
 	return push.Push(r.s.config.Timeouts.data()) == nil
@@ -199,6 +217,7 @@ func (r *run) read() {
 	for {
 		at, ok := r.due()
 		if !ok {
+			r.readReset()
 			return
 		}
 		if !r.readAll(at.t) {
@@ -234,7 +253,7 @@ func (r *run) passed() {
 	w := &r.window
 	w.fifo[w.head] = passenger{}
 	w.head++
-	if left, most := w.inFlight(), r.room(); w.starved && left == 0 || w.full && (left == 0 || left+half(most) <= most) {
+	if w.starved && w.inFlight() == 0 || w.full && w.hasRoom(r.room()) {
 		r.more.Signal()
 	}
 }
@@ -255,7 +274,7 @@ func (r *run) readAll(t *transaction) bool {
 			return false
 		}
 		t.answer(i-t.reset, reply)
-		t.stray = t.stray || !r.landmarks.passes(i-t.reset, reply)
+		t.stray = t.stray || !r.s.landmarks.passes(i-t.reset, n-1-t.reset, reply)
 		r.window.farewell = reply.Code == 421
 	}
 	if t.stray = t.stray || r.isShifted(); t.stray { // and all that comes behind it is in doubt, too
@@ -264,16 +283,40 @@ func (r *run) readAll(t *transaction) bool {
 	return !t.stray
 }
 
-// isShifted reports whether what is here of the next reply shows that the last one
+// isShifted reports whether what is here of the next replies shows that the last one
 // was to something else: next comes the 250 to an RSET, or a 421, or nothing.
 func (r *run) isShifted() bool {
-	next := r.s.conn.Next()
+	next, beyond := r.s.conn.Next(), r.s.conn.Beyond()
 	if len(next) == 0 || strings.HasPrefix("421", string(next)) {
 		return false
 	}
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	return !strings.HasPrefix("250", string(next)) || r.window.inFlight() == 1
+	return !strings.HasPrefix("250", string(next)) ||
+		r.window.inFlight() == 1 && len(beyond) > 0 && !strings.HasPrefix("421", string(beyond))
+}
+
+// patienceLast is how long the reply to the last RSET may take, for which nobody waits.
+const patienceLast = 10 * time.Second
+
+// readReset reads the reply to the RSET behind the last message. If it does not come as
+// it should, the session is of no more use, and that is all.
+func (r *run) readReset() {
+	limit := r.s.config.Timeouts.command()
+	if limit < 0 || limit > patienceLast {
+		limit = patienceLast
+	}
+	if r.s.conn.Broken() != nil || !r.window.owed {
+		return
+	}
+	reply, err := r.s.conn.ReadReply(limit)
+	switch {
+	case err != nil:
+	case reply.Code != 250 || r.s.conn.Surplus():
+		r.s.conn.Abandon()
+	default:
+		r.s.dirty = false
+	}
 }
 
 // answeredAll settles a message to all of which the server has replied.
@@ -287,10 +330,36 @@ func (r *run) answeredAll(at passenger) {
 		return
 	}
 	t.s.dirty = true
+	r.refused()
 	if t.data.Class() == 2 {
 		t.s.conn.Abandon() // it has taken a message for nobody
 	}
 	r.failed(at.w, no)
+}
+
+// What a session may have of RSETs behind messages whose envelope was refused, and of
+// how many it is ended. Exim counts them, and hangs up after ten, whatever else is taken
+// (smtp_accept_max_nonmail).
+const (
+	mostResets   = 10
+	enoughResets = 8
+)
+
+// refused notes that an envelope was refused in a window.
+func (r *run) refused() {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	r.s.resets++
+	r.s.retired = r.s.retired || r.s.resets >= enoughResets
+}
+
+// bounded is the most messages that may be under way, or less, lest there be too many
+// resets if about twice as many of them are refused as have been.
+func (s *pooled) bounded(most int) int {
+	if s.resets == 0 {
+		return most
+	}
+	return max(1, min(most, (mostResets-s.resets)*(s.taken+s.resets)/(2*s.resets)))
 }
 
 // wrecked settles what was on its way when the connection was lost: what may have

@@ -20,6 +20,7 @@ type transaction struct {
 	seen  bool            // somebody wants to know of its steps
 	began time.Time       // the step that is being timed
 	reset int             // commands in front of MAIL: an RSET, if one is due
+	left  bool            // it has left already, with what was before it
 	tail  tail            // what stands behind the recipients
 	end   int64           // mark of the end of the message, if that is the tail
 
@@ -330,7 +331,11 @@ func (t *transaction) queueAll() error {
 }
 
 func (t *transaction) queueEach() error {
-	for i := -t.reset; i <= len(t.p.to); i++ {
+	first := -t.reset
+	if t.left {
+		first = 0
+	}
+	for i := first; i <= len(t.p.to); i++ {
 		if err := t.queue(i); err != nil {
 			return err
 		}

@@ -19,7 +19,9 @@ func (s *server) tryBatches() {
 	for _, w := range ways {
 		s.tryBatch(w, 0, small(300))
 		s.tryBatch(w, 0, withRefused(100))
+		s.tryBatch(w, 0, often(withRefused(120)))
 		s.tryBatch(w, 0, withLarge(16))
+		s.tryBatch(w, 0, withMiddling(40))
 		s.tryBatch(w, 1, small(50))
 		s.tryBatch(w, 100, small(150))
 		for _, without := range [][]string{{"CHUNKING"}, {"PIPELINING"}, {"CHUNKING", "PIPELINING"}} {
@@ -72,6 +74,25 @@ func withRefused(n int) []*letter {
 		case 17:
 			m.to, m.partial = append(m.to, nobody), true
 		}
+	}
+	return letters
+}
+
+// often has every third letter refused.
+func often(letters []*letter) []*letter {
+	for i, m := range letters {
+		if i%3 == 0 {
+			m.to = []string{nobody}
+		}
+	}
+	return letters
+}
+
+// withMiddling are letters that are too large for two to leave together.
+func withMiddling(n int) []*letter {
+	letters := small(n)
+	for i := range letters {
+		letters[i] = write(strings.Repeat("a line of a letter\r\n", 1000), letters[i].to...)
 	}
 	return letters
 }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -78,6 +79,21 @@ func (c *Conn) peek() error {
 func (c *Conn) Next() []byte {
 	code, _ := c.br.Peek(min(c.br.Buffered(), 3))
 	return code
+}
+
+// Beyond is Next for the reply behind the next one.
+func (c *Conn) Beyond() []byte {
+	here, _ := c.br.Peek(c.br.Buffered())
+	for {
+		line, rest, whole := bytes.Cut(here, []byte("\n"))
+		switch {
+		case !whole:
+			return nil
+		case len(line) < 4 || line[3] != '-':
+			return rest[:min(len(rest), 3)]
+		}
+		here = rest
+	}
 }
 
 // Surplus reports whether the server has said more than it was asked, as far as
