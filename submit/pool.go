@@ -34,12 +34,11 @@ import (
 // do for a while, from 10 seconds to 5 minutes; but who had a password refused gets
 // that for an error. A server that says 421 to the first message of a session, or
 // to a session when there is no other, is left alone for a second at first and for a
-// minute at last: who comes meanwhile waits. So does who is waiting already, the first
-// time that it says so after sessions could be had: it may count some that have ended.
-// Otherwise a Pool does not remember
-// failures, nor that a password was refused: the next message opens a session and
-// shows it again. Some servers lock accounts for that, so who gets [ErrCredentials]
-// should stop.
+// minute at last: who comes meanwhile waits. If sessions could be had until then, whoever
+// waits already goes on waiting, once: servers count sessions for longer than they last.
+// Otherwise a Pool does not remember failures, nor that a password was refused: the next
+// message opens a session and shows it again. Some servers lock accounts for that, so who
+// gets [ErrCredentials] should stop.
 type Pool struct {
 	Transport   Transport     // required
 	MaxSessions int           // open at once; 0: 4; negative: 1. Further messages wait their turn

@@ -2,6 +2,7 @@ package submit_test
 
 import (
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestRoundTripsOfABatch(t *testing.T) {
 		{"CHUNKING, eight sessions", chunking, 8, 0, plus(8*16, 11, 6, 11), plus(8*16, 11, 6, 11)},
 		{"CHUNKING, window of five", chunking, 1, 5, budget{160: 41}, budget{160: 38}},
 		{"CHUNKING, window of one", chunking, 1, 1, plus(1, 6, 6, 8), plus(1, 5, 6, 7)},
-		{"CHUNKING, unbounded", chunking, 1, 1 << 30, flat(10, 6, 8), flat(7, 6, 7)},
+		{"CHUNKING, unbounded", chunking, 1, math.MaxInt, flat(10, 6, 8), flat(7, 6, 7)},
 		{"lock-step", lockStep, 1, 0, budget{1: 9, 2: 13, 20: 5 + 4*20}, budget{1: 9, 2: 13, 20: 5 + 4*20}},
 		{"lock-step, eight sessions", lockStep, 8, 0, budget{1: 9, 2: 14, 17: 18}, budget{1: 9, 2: 14, 17: 18}},
 		{"CHUNKING, lock-step", both(chunking, lockStep), 1, 0, budget{1: 8, 2: 11, 20: 5 + 3*20}, budget{1: 8, 2: 11, 20: 5 + 3*20}},

@@ -36,7 +36,7 @@ func (w *window) inFlight() int { return len(w.fifo) - w.head }
 // nothing is sent that it could answer instead: of the first window, until half is
 // answered.
 func half(most, busy int) int {
-	if more := (most + 1) / 2; busy+more <= most {
+	if more := most/2 + most%2; busy+more <= most {
 		return more
 	}
 	return max(1, most/2) // where most is odd
