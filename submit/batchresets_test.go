@@ -94,6 +94,30 @@ func TestRefusedInAWindow(t *testing.T) {
 	}
 }
 
+// Nor does it matter whether they were refused in a window, or alone before.
+func TestRefusedAloneAndInAWindow(t *testing.T) {
+	const alone, n = 9, 40
+	d := newDepot("CHUNKING")
+	impatient(d)
+	withDepot(t, d, func(t *testing.T, w *world) {
+		w.teach(d)
+		p := w.poolOf(1)
+		for i := range alone {
+			m := posted(1000 + i)
+			m.To = []string{"nobody@example.net"}
+			_, err := p.Submit(t.Context(), m)
+			requireMeans(t, err, "Rejected")
+		}
+		list := results(t, p.SubmitAll(t.Context(), posting(n, func(i int, m *submit.Message) {
+			if i%5 == 4 {
+				m.To = []string{"nobody@example.net"}
+			}
+		})), n)
+		require.Equal(t, balance{receipts: n - n/5, failed: n / 5}, d.compare(t, list))
+		require.NoError(t, p.Close())
+	})
+}
+
 // The reply to the RSET behind the last message does not come: the session is given up,
 // and nobody waits for that but Close.
 func TestLastResetIsNotAnswered(t *testing.T) {
@@ -112,6 +136,7 @@ func TestLastResetIsNotAnswered(t *testing.T) {
 		list := results(t, p.SubmitAll(t.Context(), posting(40, nil)), 40)
 		require.Equal(t, balance{receipts: 40}, d.compare(t, list))
 		require.Less(t, elapsed(), 20*rtt)
+		time.Sleep(rtt) // until the run is over but for that
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		_, err := p.Submit(ctx, posted(40))

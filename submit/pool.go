@@ -50,10 +50,10 @@ type Pool struct {
 	// answer, and so how many a broken connection can leave uncertain; 0: 16. One, or
 	// a negative number, goes without the others' company.
 	//
-	// A server that loses some of a window and goes on to answer what is behind that is
-	// found out, if its verdict on a message has other words than its replies to
-	// commands, as it has nearly everywhere; if not, some receipts are for messages that
-	// were lost. That cannot happen with a Window of one.
+	// A server that loses some of a window, and answers what is behind that as if nothing
+	// had happened, is found out as a rule by its words: its verdict on a message is other
+	// than its replies to commands. If all are the same, receipts may be for messages that
+	// were lost; but not with a Window of one.
 	Window int
 
 	// Limiter is waited for before each message. Nil means none.
@@ -96,7 +96,7 @@ type pooled struct {
 	sent    int       // messages offered
 	mails   int       // transactions, with those that are about to begin
 	taken   int       // of the messages
-	resets  int       // behind those of a window that were refused
+	resets  int       // behind those that were refused
 	retired bool      // it is to be closed: the server has enough of it
 
 	landmarks landmarks // for who reads in a window
@@ -239,8 +239,11 @@ func (p *Pool) use(ctx context.Context, s *pooled, letter *parcel, spare *spares
 		}
 		s.sent++
 		s.mails = max(s.mails+1, s.begun)
-		if finished && err == nil {
+		switch {
+		case finished && err == nil:
 			s.taken++
+		case s.dirty:
+			s.resets++ // is due
 		}
 		p.giveBack(s)
 	}()

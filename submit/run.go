@@ -105,7 +105,7 @@ func (s *pooled) learns(letter *parcel) bool {
 }
 
 func (s *pooled) fitsWindow(letter *parcel) bool {
-	return s.chunking() && s.ext.Has("PIPELINING") && s.entered && s.learnt.is(chunksWork) && !s.learnt.is(noAhead) &&
+	return s.chunking() && s.ext.Has("PIPELINING") && s.entered && !s.hasEnough() && s.learnt.is(chunksWork) && !s.learnt.is(noAhead) &&
 		letter.body.whole && (len(letter.to) == 1 || letter.partial && len(letter.to) <= s.atOnce(mostTogether))
 }
 

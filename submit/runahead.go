@@ -63,6 +63,9 @@ func (t *transaction) planAhead() tail {
 // Err is of the flight that its envelope was in.
 func (r *run) accepted(at *passenger, err error) *passenger {
 	if err := at.t.offered(err); err != nil {
+		if r.s.dirty {
+			r.s.resets++ // is due
+		}
 		r.failed(at.w, err)
 		return nil
 	}

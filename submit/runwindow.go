@@ -23,7 +23,8 @@ type window struct {
 	rest    int  // messages that may yet be sent of the half that is being filled
 	starved bool // the writer waits for messages
 	full    bool // the writer waits for room
-	owed    bool // something was sent, and so the last of it is an RSET
+	single  bool // one message goes by itself, with nothing behind it
+	owed    bool // the last of what was sent is an RSET
 
 	farewell bool // the last thing the server said was that it closes the connection
 }
@@ -71,6 +72,9 @@ func (r *run) carryWindow(w *waiter) {
 	r.window = window{fifo: r.window.fifo[:0]}
 	r.window.ready.L = &r.p.mu
 	reset := r.s.due()
+	if r.s.landmarks.reset.Code == 0 && r.p.window() > 1 {
+		reset = 1 // to learn what is said to that
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -104,8 +108,9 @@ func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 		if len(sent) == 0 {
 			return true
 		}
-		pushed := r.push(push, sent)
-		sent, left = sent[:0], true
+		left = !r.window.single
+		pushed := r.push(push, sent, left)
+		sent = sent[:0]
 		return pushed
 	}
 	for now = r.gather(now[:0], first); len(now) > 0; now = r.gather(now[:0], nil) {
@@ -140,7 +145,7 @@ func (r *run) gather(list []*waiter, first *waiter) []*waiter {
 	}
 	for !w.dead {
 		most := r.room()
-		w.starved = false
+		w.starved, w.single = false, most == 1
 		for !w.starved && w.share(w.inFlight()+len(list), most) > 0 {
 			if next := r.nextIf(r.s.windows); next != nil {
 				list = r.take(list, next)
@@ -196,9 +201,11 @@ func (r *run) enqueue(w *waiter, reset int, left bool) *transaction {
 	return t
 }
 
-// push writes what is queued and an RSET, and has the reader wait for the replies.
-func (r *run) push(push *wire.Pusher, sent []passenger) bool {
-	_ = r.s.conn.Queue("RSET") // which is no bad argument
+// push writes what is queued, and an RSET, and has the reader wait for the replies.
+func (r *run) push(push *wire.Pusher, sent []passenger, reset bool) bool {
+	if reset {
+		_ = r.s.conn.Queue("RSET") // which is no bad argument
+	}
 	r.p.mu.Lock()
 	w := &r.window
 	if w.head > len(w.fifo)/2 { // what is settled makes room
@@ -206,7 +213,7 @@ func (r *run) push(push *wire.Pusher, sent []passenger) bool {
 		clear(w.fifo[n:])
 		w.fifo, w.head = w.fifo[:n], 0
 	}
-	w.fifo, w.owed = append(w.fifo, sent...), true
+	w.fifo, w.owed = append(w.fifo, sent...), reset
 	w.ready.Signal()
 	r.p.mu.Unlock()
 	return push.Push(r.s.config.Timeouts.data()) == nil
@@ -292,22 +299,31 @@ func (r *run) isShifted() bool {
 	}
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
-	return !strings.HasPrefix("250", string(next)) ||
-		r.window.inFlight() == 1 && len(beyond) > 0 && !strings.HasPrefix("421", string(beyond))
+	switch {
+	case !strings.HasPrefix("250", string(next)):
+		return true
+	case r.window.inFlight() > 1:
+		return false
+	case !r.window.owed:
+		return true
+	}
+	return len(beyond) > 0 && !strings.HasPrefix("421", string(beyond))
 }
 
-// patienceLast is how long the reply to the last RSET may take, for which nobody waits.
+// patienceLast is how long the reply to the last RSET may take. It comes with the verdict,
+// or soon after it.
 const patienceLast = 10 * time.Second
 
-// readReset reads the reply to the RSET behind the last message. If it does not come as
-// it should, the session is of no more use, and that is all.
+// readReset reads the reply to the RSET behind the last message, if the session may
+// carry others. If it does not come as it should, that is the end of the session, and
+// no message's concern.
 func (r *run) readReset() {
+	if !r.window.owed || !r.isKept() {
+		return
+	}
 	limit := r.s.config.Timeouts.command()
 	if limit < 0 || limit > patienceLast {
 		limit = patienceLast
-	}
-	if r.s.conn.Broken() != nil || !r.window.owed {
-		return
 	}
 	reply, err := r.s.conn.ReadReply(limit)
 	switch {
@@ -317,6 +333,16 @@ func (r *run) readReset() {
 	default:
 		r.s.dirty = false
 	}
+}
+
+// isKept reports whether the session is of use when the run is over. If not, what it
+// is left with does not matter.
+func (r *run) isKept() bool {
+	r.p.mu.Lock()
+	defer r.p.mu.Unlock()
+	kept := r.p.fit(r.s) && !r.p.closed && r.heir == nil && (r.p.maxIdle() >= 0 || len(r.p.waiting) > 0)
+	r.s.retired = r.s.retired || !kept
+	return kept
 }
 
 // answeredAll settles a message to all of which the server has replied.
@@ -331,10 +357,15 @@ func (r *run) answeredAll(at passenger) {
 	}
 	t.s.dirty = true
 	r.refused()
-	if t.data.Class() == 2 {
+	switch {
+	case t.data.Class() != 2:
+		r.failed(at.w, no)
+	case t.accepted == 0:
 		t.s.conn.Abandon() // it has taken a message for nobody
+		r.settle(at.w, nil, no)
+	default: // or for somebody, whatever it has said to MAIL
+		r.settle(at.w, nil, t.outOfStep())
 	}
-	r.failed(at.w, no)
 }
 
 // What a session may have of RSETs behind messages whose envelope was refused, and of
@@ -350,8 +381,11 @@ func (r *run) refused() {
 	r.p.mu.Lock()
 	defer r.p.mu.Unlock()
 	r.s.resets++
-	r.s.retired = r.s.retired || r.s.resets >= enoughResets
+	r.s.retired = r.s.retired || r.s.hasEnough()
 }
+
+// hasEnough reports whether a session has had so many that it carries no window any more.
+func (s *pooled) hasEnough() bool { return s.resets >= enoughResets }
 
 // bounded is the most messages that may be under way, or less, lest there be too many
 // resets if about twice as many of them are refused as have been.
