@@ -314,11 +314,10 @@ func (r *run) isShifted() bool {
 // or soon after it.
 const patienceLast = 10 * time.Second
 
-// readReset reads the reply to the RSET behind the last message, if the session may
-// carry others. If it does not come as it should, that is the end of the session, and
-// no message's concern.
+// readReset reads the reply to the RSET behind the last message. If it does not come as
+// it should, that is the end of the session, and no message's concern.
 func (r *run) readReset() {
-	if !r.window.owed || !r.isKept() {
+	if !r.window.owed || r.s.conn.Broken() != nil {
 		return
 	}
 	limit := r.s.config.Timeouts.command()
@@ -333,16 +332,6 @@ func (r *run) readReset() {
 	default:
 		r.s.dirty = false
 	}
-}
-
-// isKept reports whether the session is of use when the run is over. If not, what it
-// is left with does not matter.
-func (r *run) isKept() bool {
-	r.p.mu.Lock()
-	defer r.p.mu.Unlock()
-	kept := r.p.fit(r.s) && !r.p.closed && r.heir == nil && (r.p.maxIdle() >= 0 || len(r.p.waiting) > 0)
-	r.s.retired = r.s.retired || !kept
-	return kept
 }
 
 // answeredAll settles a message to all of which the server has replied.
