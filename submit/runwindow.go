@@ -95,9 +95,10 @@ func (r *run) carryWindow(w *waiter) {
 // are settled, or the connection is lost.
 //
 // Between two messages there is an RSET: whatever becomes of the one, it harms nobody
-// behind it. That of what leaves next leaves at once, behind what leaves now: should the
-// server lose all of it, it goes on without, and that shows. It costs nothing: no server
-// minds one RSET for each message it has taken. Of more Exim counts ten in a session.
+// behind it. Where they do not leave together, the RSET leaves with the former: should
+// the server lose that, and go on with what leaves later, it is one reply behind, and that
+// shows. More than one would not do: Exim hangs up after ten that are not behind a message
+// it took.
 func (r *run) write(push *wire.Pusher, first *waiter, reset int) {
 	var (
 		now  []*waiter
