@@ -71,7 +71,7 @@ func TestPoolInABurst(t *testing.T) {
 					if transfer == "CHUNKING" {
 						per /= 16 // a window
 					}
-					require.LessOrEqual(t, took, (per+12)*rtt)
+					require.LessOrEqual(t, took, (per+14)*rtt)
 					requireInTurn(t, d, 100+sessions*2*16)
 				})
 			})

@@ -28,8 +28,9 @@ func trips(t *testing.T, p *submit.Pool, n int) int {
 }
 
 // quick is how many round trips 200 messages take at most where one does not wait for
-// the other; slowly they take 400.
-var quick = map[string]int{"DATA": 200 + 12, "CHUNKING": 200/16 + 12}
+// the other; slowly they take 400. One more than 24 it may be with CHUNKING, when the
+// session is there before the messages are.
+var quick = map[string]int{"DATA": 200 + 12, "CHUNKING": 200/16 + 14}
 
 // What a caller does says nothing of the server: calls that do not wait for a slow
 // verdict end the connection themselves.
