@@ -56,6 +56,34 @@ func TestGlanceWithoutASocket(t *testing.T) {
 	}
 }
 
+// What has come of the next reply, and of the one behind it: codes or parts of them, and
+// nothing as long as the former is not whole.
+func TestNextAndBeyond(t *testing.T) {
+	for _, test := range []struct{ here, next, beyond string }{
+		{"", "", ""},
+		{"2", "2", ""},
+		{"250 ok", "250", ""},
+		{"250 ok\r", "250", ""},
+		{"250 ok\r\n", "250", ""},
+		{"250 ok\r\n5", "250", "5"},
+		{"250 ok\r\n550-no\r\n", "250", "550"},
+		{"250\r\n421", "250", "421"},
+		{"250-one\r\n", "250", ""},
+		{"250-one\r\n250 tw", "250", ""},
+		{"250-one\r\n250-two\r\n250 three\r\n354 go", "250", "354"},
+	} {
+		bubble(t, func(p *peer) {
+			p.say("220 hi\r\n" + test.here)
+			p.silence()
+		}, func(t *testing.T, c *Conn) {
+			_, err := c.ReadReply(limit)
+			require.NoError(t, err)
+			require.Equal(t, test.next, string(c.Next()), "%q", test.here)
+			require.Equal(t, test.beyond, string(c.Beyond()), "%q", test.here)
+		})
+	}
+}
+
 // What is surplus: a reply to nothing, or half of one, or none; but not that the
 // server is going away, or gone.
 func TestSurplus(t *testing.T) {
